@@ -1,0 +1,24 @@
+"""Optional packages: imported where they are used, missed with the line that installs them."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from modelwright.core.errors import UserError
+
+
+def need(package: str, *, extra: str, why: str) -> ModuleType:
+    """Import `package`, or say which extra brings it.
+
+    >>> need("json", extra="none", why="this example").__name__
+    'json'
+    """
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as missing:
+        raise UserError(
+            "optional.missing",
+            f"{why} needs the package `{package}`, which is not installed.",
+            hint=f'pip install "modelwright[{extra}]"',
+        ) from missing

@@ -1,0 +1,107 @@
+"""The lazy registry: (stage, method) to "module:function" and its implementation version, as strings.
+
+Nothing is imported until a method is asked for. Third parties add theirs as entry points of the group
+`modelwright.<stage>`, in the same form. `version` goes into the store's keys: it is bumped by hand when a
+method's results change, and `tests/architecture` fails when the code moved and the version did not.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from modelwright.core.errors import UserError, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a method lives and which version of it this is."""
+
+    where: str
+    version: int = 1
+
+
+BUILT_IN: dict[str, dict[str, Entry]] = {
+    "collection": {"collect": Entry("modelwright.collection.base:collect")},
+    "cleaning": {"clean": Entry("modelwright.cleaning.base:clean")},
+    "splitting": {"split": Entry("modelwright.splitting.base:split")},
+    "features": {
+        "indicator": Entry("modelwright.features.indicator:STEP"),
+        "impute": Entry("modelwright.features.impute:STEP"),
+        "standardise": Entry("modelwright.features.standardise:STEP"),
+        "minmax": Entry("modelwright.features.minmax:STEP"),
+        "robust": Entry("modelwright.features.robust:STEP"),
+        "onehot": Entry("modelwright.features.onehot:STEP"),
+        "ordinal": Entry("modelwright.features.ordinal:STEP"),
+        "target": Entry("modelwright.features.target:STEP"),
+        "dates": Entry("modelwright.features.dates:STEP"),
+        "text": Entry("modelwright.features.text:STEP"),
+    },
+    "models": {
+        "constant": Entry("modelwright.models.constant:fit"),
+        "linear": Entry("modelwright.models.linear:fit"),
+        "tree": Entry("modelwright.models.tree:fit"),
+        "forest": Entry("modelwright.models.forest:fit"),
+        "boosting": Entry("modelwright.models.boosting:fit"),
+        "svm": Entry("modelwright.models.svm:fit"),
+        "neighbours": Entry("modelwright.models.neighbours:fit"),
+        "bayes": Entry("modelwright.models.bayes:fit"),
+    },
+    "training": {"train": Entry("modelwright.training.base:train")},
+    "evaluation": {"evaluate": Entry("modelwright.evaluation.base:evaluate")},
+    "packaging": {"package": Entry("modelwright.packaging.base:package")},
+}
+
+
+def entries(stage: str) -> dict[str, Entry]:
+    """All methods of a stage: built-in ones and those of installed plug-ins."""
+    if stage not in BUILT_IN:
+        raise UserError("registry.stage", f"there is no stage {stage!r}.", hint=nearest(stage, BUILT_IN))
+    return {**_plug_ins(stage), **BUILT_IN[stage]}
+
+
+def _plug_ins(stage: str) -> dict[str, Entry]:
+    if os.environ.get("WRIGHT_PLUGINS") == "off":
+        return {}
+    from importlib.metadata import entry_points
+
+    return {point.name: Entry(point.value) for point in entry_points(group=f"modelwright.{stage}")}
+
+
+def entry(stage: str, name: str) -> Entry:
+    """Where a method lives; plug-ins are looked for only when no built-in has the name."""
+    built_in = BUILT_IN.get(stage, {})
+    if name in built_in:
+        return built_in[name]
+    found = entries(stage)
+    if name not in found:
+        raise UserError("registry.name", f"{stage} has no method {name!r}.", hint=nearest(name, found))
+    return found[name]
+
+
+def get(stage: str, name: str) -> Any:
+    """Import and return one method.
+
+    >>> get("models", "forrest")
+    Traceback (most recent call last):
+    modelwright_runtime.errors.UserError: models has no method 'forrest'.
+    Hint: did you mean `forest`? Known: bayes, boosting, constant, ... [registry.name]
+    """
+    module, _, attribute = entry(stage, name).where.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def plug_in_methods(stage: str) -> dict[str, Callable[..., Any]]:
+    """Every plug-in method of a stage that imports; one that does not warns and is skipped."""
+    found = {}
+    for name, point in _plug_ins(stage).items():
+        try:
+            module, _, attribute = point.where.partition(":")
+            found[name] = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as problem:
+            warnings.warn(f"plug-in {name!r} of modelwright.{stage} is skipped: {problem}", stacklevel=2)
+    return found

@@ -1,0 +1,17 @@
+"""onnxruntime, opened the one way that we trust: CPU, no telemetry, no outside data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnxruntime
+
+
+def open_session(graph: bytes, *, n_threads: int = 0) -> Any:
+    """An inference session over a graph in memory. `n_threads` 0 lets onnxruntime choose; 1 is best for
+    single rows."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = n_threads
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

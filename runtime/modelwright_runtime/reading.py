@@ -1,0 +1,226 @@
+"""How the raw cell of a column becomes a value: the one parser of cells, in training and in serving.
+
+A `Reading` is plain data (it travels in the package as JSON). Cleaning decides it from the data; cleaning
+and serving both read cells through `read_cell`, so a served row is read exactly as a training row was.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+Kind = Literal["number", "category", "boolean", "datetime", "text"]
+Value = float | str | None
+
+CURRENCIES = "$€£¥₹₽₩"
+_BLANKS = re.compile(r"\s+")  # \s covers the no-break and the thin blanks too
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
+_UNIT = re.compile(r"([^\W\d_]+[²³/%]*[^\W\d_]*|%|°[CF]?)\s*\Z")
+_EPOCH = datetime(1970, 1, 1)
+
+
+class CellError(ValueError):
+    """A cell that cannot be read; `str(error)` is the reason, for the cleaning log and for the caller."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The rule that reads one column.
+
+    `missing` are the markers that mean "no value" (compared stripped and case-folded; the empty text always
+    does). `decimal` and `thousands` are the number's marks. `units` maps a suffix, as written, to the factor
+    that brings it to the column's own unit (`{"cm": 10.0, "mm": 1.0}`; `"%": 0.01`); a bare number has
+    factor 1. `sentinels` are numbers that mean "no value"; values outside `low..high` are impossible and read
+    as missing. `formats` are `strptime` formats, tried in order. `true` and `false` are case-folded words.
+    `variants` maps a spelling of a category to its canonical spelling.
+    """
+
+    column: str
+    kind: Kind
+    missing: tuple[str, ...] = ()
+    decimal: Literal[".", ","] = "."
+    thousands: str = ""
+    units: Mapping[str, float] = field(default_factory=dict)
+    sentinels: tuple[float, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    formats: tuple[str, ...] = ()
+    true: tuple[str, ...] = ()
+    false: tuple[str, ...] = ()
+    variants: Mapping[str, str] = field(default_factory=dict)
+
+    def to_plain(self) -> dict[str, Any]:
+        """JSON-able form; only what differs from the default."""
+        plain: dict[str, Any] = {"column": self.column, "kind": self.kind}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name not in plain and value not in ((), {}, "", None) and value != item.default:
+                plain[item.name] = list(value) if isinstance(value, tuple) else value
+        return plain
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Reading:
+        """The inverse of `to_plain`.
+
+        >>> reading = Reading(column="price", kind="number", decimal=",", missing=("?",))
+        >>> Reading.from_plain(reading.to_plain()) == reading
+        True
+        """
+        settings: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
+        }
+        return cls(**settings)
+
+
+def is_missing(text: str, reading: Reading) -> bool:
+    """Whether a stripped text means "no value" in this column.
+
+    >>> is_missing("N/A", Reading(column="x", kind="number", missing=("n/a",)))
+    True
+    """
+    return not text or (bool(reading.missing) and text.casefold() in reading.missing)
+
+
+def read_cell(cell: Any, reading: Reading) -> Value:
+    """Read one cell: a finite number, a text or None. Datetimes are seconds since 1970, booleans 0 or 1.
+
+    Raises `CellError` with the reason when the cell is neither missing nor readable.
+
+    >>> read_cell(" 1.234,5 € ", Reading(column="x", kind="number", decimal=",", thousands="."))
+    1234.5
+    >>> read_cell("2 cm", Reading(column="x", kind="number", units={"mm": 1.0, "cm": 10.0}))
+    20.0
+    >>> read_cell(" NEW  york", Reading(column="c", kind="category", variants={"NEW york": "New York"}))
+    'New York'
+    """
+    if cell is None or cell != cell:  # None and NaN
+        return None
+    kind = reading.kind
+    if kind == "number":
+        return _read_number(cell, reading)
+    if kind == "category":
+        text = _BLANKS.sub(" ", as_text(cell)).strip()
+        return None if is_missing(text, reading) else reading.variants.get(text, text)
+    if kind == "text":
+        text = as_text(cell).strip()
+        return None if is_missing(text, reading) else text
+    if kind == "boolean":
+        return _read_boolean(cell, reading)
+    return _read_datetime(cell, reading)
+
+
+def as_text(cell: Any) -> str:
+    """A cell as the text that a CSV file would hold: whole floats without a point, booleans in lower case.
+
+    >>> as_text(3.0), as_text(True), as_text("x")
+    ('3', 'true', 'x')
+    """
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
+        return str(int(cell))
+    return str(cell)
+
+
+def _read_number(cell: Any, reading: Reading) -> float | None:
+    if isinstance(cell, str):
+        text = cell.strip()
+        if is_missing(text, reading):
+            return None
+        number = parse_number(text, reading)
+    else:
+        try:
+            number = float(cell)
+        except (TypeError, ValueError):
+            raise CellError(f"not a number: {cell!r}"[:80]) from None
+    if not math.isfinite(number):
+        raise CellError(f"not a finite number: {cell!r}"[:80])
+    if number in reading.sentinels:
+        return None
+    if (reading.low is not None and number < reading.low) or (
+        reading.high is not None and number > reading.high
+    ):
+        return None
+    return number
+
+
+def parse_number(text: str, reading: Reading) -> float:
+    """The number that a stripped, non-missing text says; raises `CellError`.
+
+    Currency signs are passed over, `(12)` is minus twelve, a known unit multiplies.
+
+    >>> parse_number("$1,234.50", Reading(column="x", kind="number", thousands=","))
+    1234.5
+    """
+    plain = text
+    if reading.decimal == "." and _NUMBER.match(plain):
+        return float(plain) * reading.units.get("", 1.0)
+    negative = plain.startswith("(") and plain.endswith(")")
+    plain = plain.strip("()").strip().strip(CURRENCIES).strip()
+    factor = reading.units.get("", 1.0)
+    unit = _UNIT.search(plain)
+    if unit and unit.group(1) in reading.units:
+        factor = reading.units[unit.group(1)]
+        plain = plain[: unit.start()].strip()
+    if plain[:1] in "+-" and plain[1:2] and plain[1] in CURRENCIES:
+        plain = plain[0] + plain[2:]
+    if reading.thousands:
+        plain = plain.replace("\u00a0", " ").replace("\u202f", " ")
+        _check_groups(plain, text, reading)
+        plain = plain.replace(reading.thousands, "")
+    if reading.decimal == ",":
+        plain = plain.replace(",", ".")
+    if not _NUMBER.match(plain):
+        raise CellError(f"not a number: {text!r}"[:80])
+    return float(plain) * factor * (-1.0 if negative else 1.0)
+
+
+def _check_groups(plain: str, text: str, reading: Reading) -> None:
+    """Thousands marks must stand before groups of three: `1,23` is not one hundred and twenty-three."""
+    whole = plain.split(reading.decimal)[0].lstrip("+-")
+    groups = whole.split(reading.thousands)
+    if len(groups) > 1 and (not 1 <= len(groups[0]) <= 3 or any(len(group) != 3 for group in groups[1:])):
+        raise CellError(f"thousands marks out of place: {text!r}"[:80])
+
+
+def _read_boolean(cell: Any, reading: Reading) -> float | None:
+    text = as_text(cell).strip()
+    if is_missing(text, reading):
+        return None
+    word = text.casefold()
+    if word in reading.true:
+        return 1.0
+    if word in reading.false:
+        return 0.0
+    raise CellError(f"neither {'/'.join(reading.true)} nor {'/'.join(reading.false)}: {text!r}"[:120])
+
+
+def _read_datetime(cell: Any, reading: Reading) -> float | None:
+    if isinstance(cell, datetime):
+        moment = cell
+    elif isinstance(cell, date):
+        moment = datetime(cell.year, cell.month, cell.day)
+    else:
+        text = as_text(cell).strip()
+        if is_missing(text, reading):
+            return None
+        moment = _parse_datetime(text, reading)
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return (moment - _EPOCH).total_seconds()
+
+
+def _parse_datetime(text: str, reading: Reading) -> datetime:
+    for form in reading.formats:
+        try:
+            return datetime.strptime(text, form)
+        except ValueError:
+            continue
+    expected = " or ".join(reading.formats) or "a date"
+    raise CellError(f"not a date of the form {expected}: {text!r}"[:120])
