@@ -1,0 +1,68 @@
+"""Modelwright: the whole life of a model. One verb per stage; nothing heavy is imported until it is used.
+
+    import modelwright as mw
+
+    data = mw.collect("homes.csv")
+    cleaned = mw.clean(data, target="price")
+    splits = mw.split(cleaned.kept)
+    trained = mw.train(cleaned.kept, splits)
+    report = mw.evaluate(trained, cleaned.kept.take(splits.test))
+    package = mw.package(trained, cleaned, path="homes.wright", name="homes")
+    answers = mw.load("homes.wright").predict([{"rooms": 4, "area": "120 m2"}])
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelwright.adapters.sklearn import WrightClassifier, WrightRegressor
+    from modelwright.cleaning.base import clean
+    from modelwright.collection.base import collect
+    from modelwright.core.data import Column, Dataset, Schema
+    from modelwright.core.errors import SystemFault, UserError
+    from modelwright.core.store import Store
+    from modelwright.evaluation.base import evaluate
+    from modelwright.lifecycle import plan, run
+    from modelwright.packaging.base import package
+    from modelwright.recipe import Recipe
+    from modelwright.splitting.base import split
+    from modelwright.training.base import train
+    from modelwright_runtime import load
+
+_WHERE = {
+    "collect": "modelwright.collection.base",
+    "clean": "modelwright.cleaning.base",
+    "split": "modelwright.splitting.base",
+    "train": "modelwright.training.base",
+    "evaluate": "modelwright.evaluation.base",
+    "package": "modelwright.packaging.base",
+    "load": "modelwright_runtime",
+    "run": "modelwright.lifecycle",
+    "plan": "modelwright.lifecycle",
+    "Recipe": "modelwright.recipe",
+    "Dataset": "modelwright.core.data",
+    "Schema": "modelwright.core.data",
+    "Column": "modelwright.core.data",
+    "Store": "modelwright.core.store",
+    "UserError": "modelwright.core.errors",
+    "SystemFault": "modelwright.core.errors",
+    "WrightClassifier": "modelwright.adapters.sklearn",
+    "WrightRegressor": "modelwright.adapters.sklearn",
+}
+
+__all__ = [  # the same names, spelled out for readers and type checkers
+    "Column", "Dataset", "Recipe", "Schema", "Store", "SystemFault", "UserError", "WrightClassifier", "WrightRegressor",
+    "clean", "collect", "evaluate", "load", "package", "plan", "run", "split", "train",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'modelwright' has no attribute {name!r}")
+    return getattr(importlib.import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

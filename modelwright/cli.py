@@ -1,0 +1,319 @@
+"""`wright`: the verbs on the command line. Thin: it reads arguments, calls the verbs and prints what they return.
+
+Options of the stages are generated from their Specs (`--train.budget quick`), so that nothing is declared twice.
+Exit codes: 0 done, 1 the system's fault, 2 the user's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core.errors import UserError, WrightError, nearest
+
+if TYPE_CHECKING:
+    from modelwright.recipe import Recipe
+    from modelwright.terminal import Terminal
+
+OVERVIEW = """usage: wright COMMAND [options]
+
+From a raw table to a served model that stays healthy.
+
+  wright up data.csv --target price      train, write the report, package, and serve on 127.0.0.1
+  wright run data.csv --target price     the same without serving; also: wright run recipe.yaml
+  wright plan data.csv --target price    what would be done, what is there already, and every decision's reason
+  wright predict NAME rows.csv -o out.csv    answer rows: .csv, .parquet, .jsonl, or - for the terminal
+  wright serve NAME                      answer over HTTP: POST /predict, a page at /, OpenAPI at /docs
+  wright list                            runs, packages and what they scored
+  wright show NAME                       a run, model or package as a page; --changes for what was cleaned
+  wright undo NAME -o raw.csv            the raw table back, cell for cell
+  wright gc                              free what nothing names
+
+Every command takes --store DIR (default .wright), --json (one JSON line per event) and --help.
+NAME is a run's name (--name, else the file's stem) or the path of a .wright file.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point: run one command and leave with its exit code."""
+    sys.exit(command(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def command(arguments: list[str]) -> int:
+    """Run one command; its exit code."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(OVERVIEW, end="")
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"wright {version('modelwright')}")
+        return 0
+    from modelwright.terminal import Terminal
+
+    terminal = Terminal(as_json="--json" in arguments)
+    try:
+        if arguments[0] not in COMMANDS:
+            raise UserError(
+                "cli.command", f"there is no command {arguments[0]!r}.", hint=nearest(arguments[0], COMMANDS)
+            )
+        COMMANDS[arguments[0]](arguments[1:], terminal)
+    except WrightError as error:
+        terminal.error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        terminal.note("stopped; what was finished is kept, and the same command goes on from there")
+        return 130
+    except BrokenPipeError:
+        return 1
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that raises our error in place of leaving the process."""
+
+    def error(self, message: str) -> Any:
+        raise UserError("cli.option", f"{self.prog}: {message}.", hint=f"`{self.prog} --help` lists the options")
+
+
+def _parser(name: str, about: str, *examples: str) -> _Parser:
+    parser = _Parser(
+        prog=f"wright {name}", description=about, epilog="examples:\n  " + "\n  ".join(examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+    )  # fmt: skip
+    parser.add_argument("--store", default=".wright", metavar="DIR", help="where everything is kept [.wright]")
+    parser.add_argument("--json", action="store_true", help="one JSON line per event, for machines")
+    return parser
+
+
+# A run --------------------------------------------------------------------------------------------------------
+
+
+def _run_parser(name: str, about: str, *examples: str) -> _Parser:
+    from modelwright.recipe import STAGES, Recipe
+
+    parser = _parser(name, about, *examples)
+    parser.add_argument("source", help="a file, pattern, address or database, or a recipe (.yaml)")
+    parser.add_argument("--target", metavar="COLUMN", help="the column to predict")
+    parser.add_argument("--name", help="names the run and its package [the file's stem]")
+    parser.add_argument("--seed", type=int, help="every random choice follows from it [0]")
+    for part, verb in STAGES.items():
+        group = parser.add_argument_group(f"{verb}: {Recipe.model_fields[part].description}")
+        spec: Any = Recipe.model_fields[part].annotation
+        for field, info in spec.model_fields.items():
+            if part == "data" and field == "sources":
+                continue
+            default = "" if info.is_required() else f" [{_told(info.get_default(call_default_factory=True))}]"
+            group.add_argument(
+                f"--{part}.{field}", metavar="VALUE", dest=f"{part}.{field}",
+                help=f"{(info.description or '').replace('%', '%%')}{default}",
+            )  # fmt: skip
+    return parser
+
+
+def _told(default: Any) -> str:
+    return str(default).replace("%", "%%") if default not in (None, (), {}, "") else "none"
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    """The recipe that the arguments say: a recipe file or a source, with the options laid over it."""
+    import yaml
+
+    from modelwright.recipe import Recipe
+
+    changes: dict[str, Any] = {}
+    for name, text in vars(options).items():
+        part, dot, field = name.partition(".")
+        if dot and text is not None:
+            changes.setdefault(part, {})[field] = yaml.safe_load(text) if text else text
+    top = {name: getattr(options, name) for name in ("target", "name", "seed") if getattr(options, name) is not None}
+    if options.source.endswith((".yaml", ".yml")):
+        recipe = Recipe.from_yaml(Path(options.source))
+        parts = {part: getattr(recipe, part).but(**fields) for part, fields in changes.items()}
+        return recipe.but(**top, **parts)
+    if options.target is None:
+        raise UserError(
+            "cli.target", f"--target is needed: which column of {options.source} is to be predicted?",
+            hint=_columns_hint(options.source),
+        )  # fmt: skip
+    from modelwright.collection.base import CollectSpec
+
+    data = CollectSpec.of(options.source)
+    return Recipe.from_plain({**changes, **top, "data": data.but(**changes.get("data", {}))})
+
+
+def _columns_hint(source: str) -> str:
+    """The columns to choose a target from, if they can be read quickly."""
+    from modelwright.collection.base import collect
+
+    names = collect(source).schema.names
+    return f"its columns are {', '.join(names[:30])}{' ...' if len(names) > 30 else ''}"
+
+
+def _run(arguments: list[str], terminal: Terminal) -> None:
+    parser = _run_parser(
+        "run", "Collect, clean, split, train, evaluate and package. What is already there is not computed again.",
+        "wright run homes.csv --target price", "wright run recipe.yaml",
+        "wright run 'logs/*.csv.gz' --target churned --train.budget quick --name churn",
+    )  # fmt: skip
+    recipe = _recipe(parser.parse_args(arguments))
+    options = parser.parse_args(arguments)
+    from modelwright.lifecycle import run
+
+    record = run(recipe, store=options.store, watch=terminal.watch)
+    terminal.finished(record)
+
+
+def _up(arguments: list[str], terminal: Terminal) -> None:
+    parser = _run_parser(
+        "up", "As `wright run`, and then serve on 127.0.0.1. The same command again serves at once.",
+        "wright up homes.csv --target price", "wright up homes.csv --target price --port 8100",
+    )  # fmt: skip
+    parser.add_argument("--port", type=int, default=8000, help="the port to serve on; 0 takes a free one [8000]")
+    options = parser.parse_args(arguments)
+    from modelwright.lifecycle import run
+
+    record = run(_recipe(options), store=options.store, watch=terminal.watch)
+    terminal.finished(record)
+    _serve_package(str(record.facts["package"]), terminal, host="127.0.0.1", port=options.port, token=None)
+
+
+def _plan(arguments: list[str], terminal: Terminal) -> None:
+    parser = _run_parser(
+        "plan", "What would be done, what is there already, and every automatic decision with its reason.",
+        "wright plan homes.csv --target price", "wright plan homes.csv --target price --write recipe.yaml",
+    )  # fmt: skip
+    parser.add_argument("--write", metavar="RECIPE", help="write every decision out as a recipe that gives the same run")
+    options = parser.parse_args(arguments)
+    from modelwright.lifecycle import plan
+
+    planned = plan(_recipe(options), store=options.store, watch=terminal.watch)
+    if options.write:
+        from modelwright.core.store import write_atomically
+
+        write_atomically(Path(options.write), planned.recipe.to_yaml().encode())
+    terminal.planned(planned, written=options.write)
+
+
+# Answers ------------------------------------------------------------------------------------------------------
+
+
+def _predict(arguments: list[str], terminal: Terminal) -> None:
+    parser = _parser(
+        "predict", "Answer rows: one line per input row, in its order.",
+        "wright predict income rows.csv -o answers.csv", "wright predict income.wright rows.parquet -o -",
+    )  # fmt: skip
+    parser.add_argument("name", help="a run's name or a .wright file")
+    parser.add_argument("rows", help="a file of rows, in any format that `run` takes")
+    parser.add_argument("-o", "--output", default="-", metavar="FILE", help=".csv, .parquet or .jsonl; - prints CSV [-]")
+    options = parser.parse_args(arguments)
+    from modelwright.answers import predict_file
+
+    written = predict_file(_package_path(options), options.rows, options.output)
+    terminal.predicted(written, options.output)
+
+
+def _serve(arguments: list[str], terminal: Terminal) -> None:
+    parser = _parser(
+        "serve", "Answer over HTTP until Ctrl-C: POST /predict, a page at /, OpenAPI at /docs, GET /health.",
+        "wright serve income", "wright serve income.wright --port 0",
+        "WRIGHT_TOKEN=... wright serve income --host 0.0.0.0",
+    )  # fmt: skip
+    parser.add_argument("name", help="a run's name or a .wright file")
+    parser.add_argument("--host", default="127.0.0.1", help="another than loopback needs a token in WRIGHT_TOKEN")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one [8000]")
+    options = parser.parse_args(arguments)
+    import os
+
+    token = os.environ.get("WRIGHT_TOKEN")
+    _serve_package(str(_package_path(options)), terminal, host=options.host, port=options.port, token=token)
+
+
+def _serve_package(path: str, terminal: Terminal, *, host: str, port: int, token: str | None) -> None:
+    from modelwright_runtime import load
+    from modelwright_runtime.server import serve
+
+    model = load(path)
+    serve([model], host=host, port=port, token=token, ready=lambda address: terminal.serving(model, address))
+    terminal.note("stopped; the same command serves again")
+
+
+def _package_path(options: argparse.Namespace) -> Path:
+    """The file of a package: a path as it is, a name through the store."""
+    if options.name.endswith(".wright") or Path(options.name).is_file():
+        return Path(options.name)
+    from modelwright.core.store import Store
+
+    store = Store.open(options.store)
+    named = store.named("packages", options.name)
+    if named is None:
+        raise UserError(
+            "cli.package", f"there is no package {options.name!r} in {options.store}.",
+            hint=nearest(options.name, store.names("packages")),
+        )  # fmt: skip
+    return store.path(named["file"])
+
+
+# Looking ------------------------------------------------------------------------------------------------------
+
+
+def _list(arguments: list[str], terminal: Terminal) -> None:
+    parser = _parser("list", "Runs and packages, the newest first.", "wright list", "wright list --json")
+    options = parser.parse_args(arguments)
+    from modelwright.core.store import Store
+    from modelwright.lifecycle import runs
+
+    terminal.listed(runs(Store.open(options.store)))
+
+
+def _show(arguments: list[str], terminal: Terminal) -> None:
+    parser = _parser(
+        "show", "A run, model, dataset or package as a readable page.",
+        "wright show income", "wright show income --changes", "wright show income.wright",
+    )  # fmt: skip
+    parser.add_argument("name", help="a run's name, a .wright file, or a file of data")
+    parser.add_argument("--changes", action="store_true", help="every cell that cleaning changed: before, after, reason")
+    parser.add_argument("--limit", type=int, default=50, help="how many changed cells to show [50]")
+    options = parser.parse_args(arguments)
+    from modelwright import pages
+
+    pages.show(options.name, store=options.store, terminal=terminal, changes=options.changes, limit=options.limit)
+
+
+def _undo(arguments: list[str], terminal: Terminal) -> None:
+    parser = _parser("undo", "Give the raw table back, cell for cell, as it came.", "wright undo income -o raw.csv")
+    parser.add_argument("name", help="a run's name")
+    parser.add_argument("-o", "--output", default="-", metavar="FILE", help=".csv, .parquet or .jsonl; - prints CSV [-]")
+    options = parser.parse_args(arguments)
+    from modelwright.answers import write_table
+    from modelwright.core.store import Store
+    from modelwright.lifecycle import value_of
+
+    raw = value_of(Store.open(options.store), options.name, "cleaning/clean").undo()
+    write_table(raw.frame.drop("__row__"), options.output)
+
+
+def _gc(arguments: list[str], terminal: Terminal) -> None:
+    parser = _parser("gc", "Free what no run and no package names.", "wright gc", "wright gc --grace 0")
+    parser.add_argument("--grace", type=float, default=3600, metavar="SECONDS", help="keep what is younger [3600]")
+    options = parser.parse_args(arguments)
+    from modelwright.core.store import Store
+    from modelwright.lifecycle import collect_garbage
+
+    terminal.freed(*collect_garbage(Store.open(options.store), grace_s=options.grace))
+
+
+COMMANDS: dict[str, Callable[[list[str], Terminal], None]] = {
+    "up": _up,
+    "run": _run,
+    "plan": _plan,
+    "predict": _predict,
+    "serve": _serve,
+    "list": _list,
+    "show": _show,
+    "undo": _undo,
+    "gc": _gc,
+}

@@ -1,0 +1,212 @@
+"""The values of `core.values` to JSON plus blobs, and back: Parquet, ONNX and JSON, nothing else.
+
+`encode(store, value)` keeps what is large as blobs and returns plain data that names them by digest;
+`decode(store, plain)` is its inverse. The digest of that plain data is what a stage's output *is*.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core.data import ROW_ID, Dataset, Decision, Schema
+from modelwright.core.store import Store, canonical
+from modelwright.core.values import Candidate, Cleaned, Metric, Report, Splits, Trained
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+
+def plain_of(value: Any) -> Any:
+    """Nested dataclasses, tuples, mappings and NumPy scalars as JSON-able data; NaN and infinities as None.
+
+    >>> plain_of({"a": (1, float("nan")), "d": Decision("split", "kind", "random", "no groups")})["a"]
+    [1, None]
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: plain_of(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): plain_of(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_of(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain_of(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _put_json(store: Store, value: Any) -> str:
+    return store.put(canonical(plain_of(value)))
+
+
+def _get_json(store: Store, digest: str) -> Any:
+    return json.loads(store.get(digest))
+
+
+def _put_table(store: Store, table: pl.LazyFrame) -> str:
+    with store.scratch(".parquet") as path:
+        table.sink_parquet(path, compression="lz4", statistics=True, row_group_size=1 << 18)
+        return store.adopt(path)
+
+
+def _get_table(store: Store, digest: str) -> pl.LazyFrame:
+    import polars as pl
+
+    return pl.scan_parquet(store.path(digest))
+
+
+def encode(store: Store, value: Any) -> dict[str, Any]:
+    """Keep a value in the store; plain data that names its blobs."""
+    kind = type(value).__name__
+    return {"kind": kind, **_ENCODE[kind](store, value)}
+
+
+def decode(store: Store, plain: Mapping[str, Any]) -> Any:
+    """The value that `encode` kept, its bytes verified."""
+    return _DECODE[plain["kind"]](store, plain)
+
+
+def _encode_dataset(store: Store, data: Dataset) -> dict[str, Any]:
+    if data.known_digest and store.blob(data.known_digest).exists():
+        manifest = _get_json(store, data.known_digest)
+        return {"manifest": data.known_digest, "table": manifest["table"]}
+    manifest = {
+        "schema": data.schema.to_plain(),
+        "n_rows": data.n_rows,
+        "origin": plain_of(data.origin),
+        "table": _put_table(store, data.table),
+    }
+    return {"manifest": _put_json(store, manifest), "table": manifest["table"]}
+
+
+def _decode_dataset(store: Store, plain: Mapping[str, Any]) -> Dataset:
+    manifest = _get_json(store, plain["manifest"])
+    schema = Schema.from_plain(manifest["schema"])
+    table = _get_table(store, manifest["table"])
+    return Dataset(table, schema, manifest["n_rows"], manifest["origin"], plain["manifest"])
+
+
+def _encode_cleaned(store: Store, cleaned: Cleaned) -> dict[str, Any]:
+    return {
+        "kept": encode(store, cleaned.kept),
+        "removed": _put_table(store, cleaned.removed.lazy()),
+        "changes": _put_table(store, cleaned.changes),
+        "readings": _put_json(store, [reading.to_plain() for reading in cleaned.readings]),
+        "decisions": _put_json(store, cleaned.decisions),
+        "raw": encode(store, cleaned.raw),
+    }
+
+
+def _decode_cleaned(store: Store, plain: Mapping[str, Any]) -> Cleaned:
+    from modelwright_runtime.reading import Reading
+
+    return Cleaned(
+        kept=decode(store, plain["kept"]),
+        removed=_get_table(store, plain["removed"]).collect(),
+        changes=_get_table(store, plain["changes"]),
+        readings=tuple(Reading.from_plain(reading) for reading in _get_json(store, plain["readings"])),
+        decisions=_decisions(_get_json(store, plain["decisions"])),
+        raw=decode(store, plain["raw"]),
+    )
+
+
+def _decisions(plain: Any) -> tuple[Decision, ...]:
+    return tuple(Decision(**decision) for decision in plain)
+
+
+def _encode_splits(store: Store, splits: Splits) -> dict[str, Any]:
+    import polars as pl
+
+    train = pl.DataFrame({ROW_ID: splits.train.astype("uint64"), "fold": splits.folds.astype("int8")})
+    test = pl.DataFrame({ROW_ID: splits.test.astype("uint64")})
+    return {
+        "train": _put_table(store, train.lazy()),
+        "test": _put_table(store, test.lazy()),
+        "split": splits.kind,
+        "ordered": splits.ordered,
+        "decisions": _put_json(store, splits.decisions),
+    }
+
+
+def _decode_splits(store: Store, plain: Mapping[str, Any]) -> Splits:
+    train = _get_table(store, plain["train"]).collect()
+    return Splits(
+        train=train[ROW_ID].to_numpy(),
+        test=_get_table(store, plain["test"]).collect()[ROW_ID].to_numpy(),
+        folds=train["fold"].to_numpy(),
+        kind=plain["split"],
+        ordered=plain["ordered"],
+        decisions=_decisions(_get_json(store, plain["decisions"])),
+    )
+
+
+def _encode_trained(store: Store, trained: Trained) -> dict[str, Any]:
+    import polars as pl
+
+    validation = trained.validation.reshape(len(trained.validation), -1)
+    table = pl.DataFrame({f"output_{index}": column for index, column in enumerate(validation.T)})
+    return {
+        "graph": store.put(trained.graph),
+        "signature": _put_json(store, trained.signature.to_plain()),
+        "validation": _put_table(store, table.lazy()),
+        "record": _put_json(
+            store,
+            {
+                "leaderboard": trained.leaderboard,
+                "importance": trained.importance,
+                "decisions": trained.decisions,
+                "parity": trained.parity,
+                "history": trained.history,
+            },
+        ),
+    }
+
+
+def _decode_trained(store: Store, plain: Mapping[str, Any]) -> Trained:
+    from modelwright_runtime.signature import Signature
+
+    record = _get_json(store, plain["record"])
+    validation: np.ndarray = _get_table(store, plain["validation"]).collect().to_numpy()
+    signature = Signature.from_plain(_get_json(store, plain["signature"]))
+    return Trained(
+        graph=store.get(plain["graph"]),
+        signature=signature,
+        leaderboard=tuple(Candidate(**candidate) for candidate in record["leaderboard"]),
+        validation=validation if signature.task.is_classification else validation[:, 0],
+        importance=record["importance"],
+        decisions=_decisions(record["decisions"]),
+        parity=record["parity"],
+        history=tuple(record["history"]),
+    )
+
+
+def _encode_report(store: Store, report: Report) -> dict[str, Any]:
+    return {"report": _put_json(store, report)}
+
+
+def _decode_report(store: Store, plain: Mapping[str, Any]) -> Report:
+    record = _get_json(store, plain["report"])
+    metrics = {name: tuple(Metric(**metric) for metric in record[name]) for name in ("metrics", "baseline")}
+    slices = tuple(record["slices"])
+    return Report(**{**record, **metrics, "slices": slices, "decisions": _decisions(record["decisions"])})
+
+
+_ENCODE: dict[str, Any] = {
+    "Dataset": _encode_dataset,
+    "Cleaned": _encode_cleaned,
+    "Splits": _encode_splits,
+    "Trained": _encode_trained,
+    "Report": _encode_report,
+}
+_DECODE: dict[str, Any] = {
+    "Dataset": _decode_dataset,
+    "Cleaned": _decode_cleaned,
+    "Splits": _decode_splits,
+    "Trained": _decode_trained,
+    "Report": _decode_report,
+}

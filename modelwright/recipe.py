@@ -1,0 +1,92 @@
+"""`Recipe`: what the user wants, one frozen Spec per stage. YAML and Python are two spellings of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from modelwright.cleaning.base import CleanSpec
+from modelwright.collection.base import CollectSpec
+from modelwright.core.errors import UserError
+from modelwright.core.spec import Spec
+from modelwright.core.store import check_name
+from modelwright.evaluation.base import EvaluateSpec
+from modelwright.splitting.base import SplitSpec
+from modelwright.training.base import TrainSpec
+
+STAGES = {"data": "collect", "clean": "clean", "split": "split", "train": "train", "evaluate": "evaluate"}
+"""The parts of a recipe and the verb that each configures."""
+
+
+class Recipe(Spec):
+    """The whole of a run. Everything has a default but `target` and `data`.
+
+    >>> recipe = Recipe.from_plain({"target": "price", "data": "homes.csv"})
+    >>> recipe.name, recipe.seed
+    ('homes', 0)
+    """
+
+    name: str = Field(description="names the run, its package and its report; else the file's stem")
+    target: str = Field(description="the column to predict")
+    seed: int = Field(0, ge=0, description="every random choice follows from it")
+    data: CollectSpec = Field(description="where the rows come from")
+    clean: CleanSpec = Field(default_factory=CleanSpec, description="how cells are read and rows kept")
+    split: SplitSpec = Field(default_factory=SplitSpec, description="which rows are held out, and the folds")
+    train: TrainSpec = Field(default_factory=TrainSpec, description="which models are tried, and how long")
+    evaluate: EvaluateSpec = Field(default_factory=EvaluateSpec, description="metrics, intervals and slices")
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Recipe:
+        """Check plain data; `data` may be one path or address, and the name then follows from it."""
+        settings = dict(plain)
+        if "data" in settings:
+            settings["data"] = CollectSpec.of(settings["data"])
+            settings.setdefault("name", name_of(settings["data"]))
+        recipe = cls.parse(settings, where="recipe")
+        check_name(recipe.name)
+        return recipe
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Recipe:
+        """Read a recipe file; paths in it are relative to its folder."""
+        import yaml
+
+        try:
+            plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError("recipe.missing", f"there is no recipe {str(path)!r}.") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as problem:
+            raise UserError("recipe.yaml", f"{path} is not YAML: {problem}".replace("\n", " ")) from problem
+        if not isinstance(plain, dict):
+            raise UserError(
+                "recipe.shape",
+                f"{path} must hold settings such as `target: price`; got {type(plain).__name__}.",
+                hint="`wright plan data.csv --target price --write recipe.yaml` writes one",
+            )
+        plain.setdefault("name", path.stem)
+        return cls.from_plain(plain).relative_to(path.parent)
+
+    def relative_to(self, folder: Path) -> Recipe:
+        """The same recipe with the data's relative paths taken from `folder`."""
+        return self.but(data=self.data.relative_to(folder))
+
+    def to_yaml(self) -> str:
+        """The recipe as YAML, every setting written out."""
+        import yaml
+
+        text: str = yaml.safe_dump(self.to_plain(), sort_keys=False, allow_unicode=True, width=110)
+        return text
+
+
+def name_of(data: CollectSpec) -> str:
+    """A name made from the first source: its stem, with what cannot stand in a name replaced by '-'.
+
+    >>> name_of(CollectSpec.of("some/Ames Housing.csv.gz"))
+    'Ames-Housing'
+    """
+    last = data.sources[0].source.rstrip("/").replace("\\", "/").split("/")[-1].split("?")[0]
+    stem = last.split(".")[0] if not last.startswith(".") else last.strip(".")
+    cleaned = "".join(letter if letter.isalnum() and letter.isascii() or letter in "_-" else "-" for letter in stem)
+    return cleaned.strip("-") or "model"
