@@ -1,14 +1,14 @@
 """Modelwright: the whole life of a model. One verb per stage; nothing heavy is imported until it is used.
 
-    import modelwright as mw
+import modelwright as mw
 
-    data = mw.collect("homes.csv")
-    cleaned = mw.clean(data, target="price")
-    splits = mw.split(cleaned.kept)
-    trained = mw.train(cleaned.kept, splits)
-    report = mw.evaluate(trained, cleaned.kept.take(splits.test))
-    package = mw.package(trained, cleaned, path="homes.wright", name="homes")
-    answers = mw.load("homes.wright").predict([{"rooms": 4, "area": "120 m2"}])
+data = mw.collect("homes.csv")
+cleaned = mw.clean(data, target="price")
+splits = mw.split(cleaned.kept)
+trained = mw.train(cleaned.kept, splits)
+report = mw.evaluate(trained, cleaned.kept.take(splits.test))
+package = mw.package(trained, cleaned, path="homes.wright", name="homes")
+answers = mw.load("homes.wright").predict([{"rooms": 4, "area": "120 m2"}])
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def _parser(name: str, about: str, *examples: str) -> _Parser:
     return parser
 
 
-# A run --------------------------------------------------------------------------------------------------------
+# A run ------------------------------------------------------------------------------------------------------
 
 
 def _run_parser(name: str, about: str, *examples: str) -> _Parser:
@@ -186,7 +186,9 @@ def _plan(arguments: list[str], terminal: Terminal) -> None:
         "plan", "What would be done, what is there already, and every automatic decision with its reason.",
         "wright plan homes.csv --target price", "wright plan homes.csv --target price --write recipe.yaml",
     )  # fmt: skip
-    parser.add_argument("--write", metavar="RECIPE", help="write every decision out as a recipe that gives the same run")
+    parser.add_argument(
+        "--write", metavar="RECIPE", help="write every decision out as a recipe that gives the same run"
+    )
     options = parser.parse_args(arguments)
     from modelwright.lifecycle import plan
 
@@ -208,12 +210,14 @@ def _predict(arguments: list[str], terminal: Terminal) -> None:
     )  # fmt: skip
     parser.add_argument("name", help="a run's name or a .wright file")
     parser.add_argument("rows", help="a file of rows, in any format that `run` takes")
-    parser.add_argument("-o", "--output", default="-", metavar="FILE", help=".csv, .parquet or .jsonl; - prints CSV [-]")
+    parser.add_argument(
+        "-o", "--output", default="-", metavar="FILE", help=".csv, .parquet or .jsonl; - prints CSV [-]"
+    )
     options = parser.parse_args(arguments)
     from modelwright.answers import predict_file
 
-    written = predict_file(_package_path(options), options.rows, options.output)
-    terminal.predicted(written, options.output)
+    n_rows, warnings = predict_file(_package_path(options), options.rows, options.output)
+    terminal.predicted(n_rows, options.output, warnings)
 
 
 def _serve(arguments: list[str], terminal: Terminal) -> None:
@@ -233,8 +237,9 @@ def _serve(arguments: list[str], terminal: Terminal) -> None:
 
 
 def _serve_package(path: str, terminal: Terminal, *, host: str, port: int, token: str | None) -> None:
-    from modelwright_runtime import load
     from modelwright_runtime.server import serve
+
+    from modelwright_runtime import load
 
     model = load(path)
     serve([model], host=host, port=port, token=token, ready=lambda address: terminal.serving(model, address))
@@ -275,7 +280,9 @@ def _show(arguments: list[str], terminal: Terminal) -> None:
         "wright show income", "wright show income --changes", "wright show income.wright",
     )  # fmt: skip
     parser.add_argument("name", help="a run's name, a .wright file, or a file of data")
-    parser.add_argument("--changes", action="store_true", help="every cell that cleaning changed: before, after, reason")
+    parser.add_argument(
+        "--changes", action="store_true", help="every cell that cleaning changed: before, after, reason"
+    )
     parser.add_argument("--limit", type=int, default=50, help="how many changed cells to show [50]")
     options = parser.parse_args(arguments)
     from modelwright import pages
@@ -286,7 +293,9 @@ def _show(arguments: list[str], terminal: Terminal) -> None:
 def _undo(arguments: list[str], terminal: Terminal) -> None:
     parser = _parser("undo", "Give the raw table back, cell for cell, as it came.", "wright undo income -o raw.csv")
     parser.add_argument("name", help="a run's name")
-    parser.add_argument("-o", "--output", default="-", metavar="FILE", help=".csv, .parquet or .jsonl; - prints CSV [-]")
+    parser.add_argument(
+        "-o", "--output", default="-", metavar="FILE", help=".csv, .parquet or .jsonl; - prints CSV [-]"
+    )
     options = parser.parse_args(arguments)
     from modelwright.answers import write_table
     from modelwright.core.store import Store

@@ -1,16 +1,15 @@
 """The whole life of a model on one screen: `run` reads top to bottom like the table of stages.
 
-Each stage has a key: the digest of its name, method, implementation version, spec, inputs and seed. A stage
+Each stage has a key: the digest of its name, method, implementation versions, spec, inputs and seed. A stage
 whose key is known is not run again, and its value is not even read unless a later stage needs it.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
+import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,14 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelwright.core import registry
-from modelwright.core.codec import decode, encode
+from modelwright.core.codec import decode, encode, plain_of
+from modelwright.core.errors import UserError, nearest
 from modelwright.core.record import Run, StageRecord, machine, peak_memory_bytes
-from modelwright.core.store import Store, digest_of, disk_faults
+from modelwright.core.store import Store, digest_of, disk_faults, write_atomically
 from modelwright.core.values import Cleaned, Report, Splits, Trained, Watch
 
 if TYPE_CHECKING:
     from modelwright.core.data import Dataset, Decision
     from modelwright.recipe import Recipe
+
+BUILDS_ON = {"training": ("features", "models")}
+"""Stages whose methods another stage calls by name: their versions are part of its keys."""
 
 
 def run(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch | None = None) -> Run:
@@ -33,72 +36,82 @@ def run(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch |
 
     Raises UserError or SystemFault. What is already in the store is not computed again.
     """
-    work = _Work.begin(recipe, store if isinstance(store, Store) else Store.open(store), watch)
+    work = _Work.begin(recipe, store, watch)
     try:
         prepared = prepare(recipe, work)
         trained = work.stage(
             "training", "train", recipe.train, [prepared.cleaned, prepared.splits],
             lambda train: train(prepared.typed, prepared.sets, recipe.train, seed=recipe.seed, watch=work.watch),
+            _tell_trained,
         )  # fmt: skip
         report = work.stage(
             "evaluation", "evaluate", recipe.evaluate, [prepared.cleaned, prepared.splits, trained],
             lambda evaluate: evaluate(trained.value, prepared.test, recipe.evaluate, seed=recipe.seed),
+            _tell_report,
         )  # fmt: skip
-        finish(recipe, work, prepared, trained, report)
+        facts = finish(recipe, work, prepared, trained, report)
     except BaseException:
         work.record = replace(work.record, status="failed").save(work.store)
         raise
-    work.record = replace(work.record, status="done").save(work.store)
+    work.record = replace(work.record, status="done", facts=facts).save(work.store)
     return work.record
 
 
 def prepare(recipe: Recipe, work: _Work) -> Prepared:
     """Collect, clean and split: what training, and planning, begin with."""
     clean_spec = recipe.clean.but(target=recipe.target)
-    source = recipe.data.fingerprint(work.store.seen)
     raw = work.stage(
-        "collection", "collect", recipe.data, [source],
-        lambda collect: collect(recipe.data, keep=work.store.root / "raw", watch=work.watch),
+        "collection", "collect", recipe.data, [recipe.data.fingerprint(work.store.seen)],
+        lambda collect: collect(recipe.data, keep=work.store.root / "raw", watch=work.watch), _tell_collected,
     )  # fmt: skip
     cleaned = work.stage(
-        "cleaning", "clean", clean_spec, [raw], lambda clean: clean(raw.value, clean_spec, watch=work.watch)
-    )
+        "cleaning", "clean", clean_spec, [raw],
+        lambda clean: clean(raw.value, clean_spec, watch=work.watch), _tell_cleaned,
+    )  # fmt: skip
     splits = work.stage(
         "splitting", "split", recipe.split, [cleaned],
-        lambda split: split(cleaned.value.kept, recipe.split, seed=recipe.seed),
+        lambda split: split(cleaned.value.kept, recipe.split, seed=recipe.seed), _tell_split,
     )  # fmt: skip
     return Prepared(raw, cleaned, splits)
 
 
-def finish(recipe: Recipe, work: _Work, prepared: Prepared, trained: Made, report: Made) -> None:
+def finish(recipe: Recipe, work: _Work, prepared: Prepared, trained: Made, report: Made) -> dict[str, Any]:
     """Write the pages, pack the model, and lay both where people look: `<store>/out/<name>/`."""
-    inputs = [prepared.cleaned, prepared.splits, trained, report]
-    pages = work.stage("evaluation", "pages", None, inputs, lambda make: make(
-        recipe, prepared.raw.value, prepared.cleaned.value, prepared.sets, trained.value, report.value
-    ), keep=_keep_pages)  # fmt: skip
-    package = work.stage("packaging", "package", None, [*inputs, pages], lambda package: _pack(
-        package, recipe, work.store, prepared, trained.value, report.value, pages.plain
-    ), keep=lambda _, value: value)  # fmt: skip
+    inputs = [prepared.raw, prepared.cleaned, prepared.splits, trained, report, recipe.name]
+    card = work.stage(
+        "evaluation", "card", None, inputs,
+        lambda make: work.store.put(make(**_page_contents(recipe, prepared, trained, report)).encode()),
+        keep=lambda _, digest: {"card": digest},
+    )  # fmt: skip
+    package = work.stage(
+        "packaging", "package", None, [*inputs, card],
+        lambda package: _pack(package, recipe, work.store, prepared, trained, report, card), _tell_package,
+        keep=lambda _, plain: plain,
+    )  # fmt: skip
+    page = work.stage(
+        "evaluation", "page", None, [*inputs, package],
+        lambda make: work.store.put(
+            make(**_page_contents(recipe, prepared, trained, report), curl=package.facts["curl"]).encode()
+        ),
+        keep=lambda _, digest: {"page": digest},
+    )  # fmt: skip
     folder = work.store.root / "out" / recipe.name
-    outputs = {
-        f"{recipe.name}.wright": package.plain["file"],
-        "report.html": pages.plain["page"],
-        "card.md": pages.plain["card"],
-    }
-    for file_name, digest in outputs.items():
-        _lay_out(work.store, digest, folder / file_name)
-    facts = {**pages.plain["facts"], "folder": str(folder), "package": str(folder / f"{recipe.name}.wright")}
+    file = folder / f"{recipe.name}.wright"
+    _lay_out(work.store, package.plain["file"], file)
+    _lay_out(work.store, page.plain["page"], folder / "report.html")
+    _lay_out(work.store, card.plain["card"], folder / "card.md")
     work.store.point("packages", recipe.name, {"file": package.plain["file"], "run": work.record.id})
-    work.record = replace(work.record, facts=facts)
+    return {**report.facts, "folder": str(folder), "package": str(file)}
 
 
 @dataclass(frozen=True)
 class Made:
-    """A stage's output: its digest and plain form at once, the value itself when asked for."""
+    """A stage's output: its digest, plain form and facts at once, the value itself when asked for."""
 
     store: Store
     digest: str
     plain: Mapping[str, Any]
+    facts: Mapping[str, Any]
 
     @cached_property
     def value(self) -> Any:
@@ -142,40 +155,227 @@ class _Work:
     record: Run
 
     @classmethod
-    def begin(cls, recipe: Recipe, store: Store, watch: Watch | None) -> _Work:
+    def begin(cls, recipe: Recipe, store: Store | str | Path, watch: Watch | None) -> _Work:
+        opened = store if isinstance(store, Store) else Store.open(store)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         record = Run(
-            id=f"{started[:19].replace(':', '')}-{uuid.uuid4().hex[:8]}", name=recipe.name,
+            id=f"{started[:19].replace(':', '').replace('-', '')}-{uuid.uuid4().hex[:8]}", name=recipe.name,
             recipe=recipe.to_plain(), started=started, machine=machine(),
         )  # fmt: skip
-        return cls(store, recipe.seed, watch or (lambda event: None), record.save(store))
+        return cls(opened, recipe.seed, watch or (lambda event: None), record.save(opened))
 
     def stage(
-        self, stage: str, method: str, spec: Any, inputs: list[Any], make: Callable[[Any], Any],
+        self, stage: str, method: str, spec: Any, inputs: Sequence[Made | str | None], make: Callable[[Any], Any],
+        tell: Callable[[Any], Mapping[str, Any]] = lambda value: {}, *,
         keep: Callable[[Store, Any], Mapping[str, Any]] = encode,
     ) -> Made:  # fmt: skip
         """Find a stage's value by its key, or make it, keep it and file it."""
         began = time.perf_counter()
-        version = registry.entry(stage, method).version
-        digests = [item.digest if isinstance(item, Made) else item for item in inputs]
-        settings = spec.to_plain() if spec is not None else {}
-        # a source that cannot be fingerprinted (a database, an address) is read again each time
-        key = digest_of([stage, method, version, settings, digests, self.seed]) if None not in digests else ""
+        key = self._key(stage, method, spec, inputs)
         entry = self.store.find(key) if key else None
-        self.watch({"stage": stage, "event": "there" if entry else "begin", "method": method})
         cached = entry is not None
+        self.watch({"stage": stage, "method": method, "event": "begin", "cached": cached})
         if entry is None:
             value = make(registry.get(stage, method))
             plain = keep(self.store, value)
-            key = key or digest_of([stage, method, version, settings, plain])
-            entry = self.store.file(key, stage=stage, method=method, version=version, value=plain)
-        made = Made(self.store, entry["digest"], entry["value"])
-        seconds = time.perf_counter() - began
-        self.record = self.record.with_stage(
-            StageRecord(
-                stage=f"{stage}/{method}", key=key, digest=made.digest, cached=cached, seconds=round(seconds, 4),
-                value=made.plain, peak_memory_bytes=peak_memory_bytes(),
-            )  # fmt: skip
-        ).save(self.store)
-        self.watch({"stage": stage, "event": "end", "method": method, "seconds": seconds, "cached": cached})
+            key = key or digest_of([stage, method, plain])
+            entry = self.store.file(key, plain, facts=plain_of(tell(value)))
+        made = Made(self.store, entry["digest"], entry["value"], entry["facts"])
+        seconds = round(time.perf_counter() - began, 4)
+        record = StageRecord(
+            stage=f"{stage}/{method}", key=key, digest=made.digest, cached=cached, seconds=seconds,
+            value=made.plain, facts=made.facts, peak_memory_bytes=peak_memory_bytes(),
+        )  # fmt: skip
+        self.record = self.record.with_stage(record).save(self.store)
+        end = {"stage": stage, "method": method, "event": "end", "seconds": seconds, "cached": cached}
+        self.watch({**end, **made.facts})
         return made
+
+    def _key(self, stage: str, method: str, spec: Any, inputs: Sequence[Made | str | None]) -> str:
+        """What a value is known by before it is made; "" when a source cannot be fingerprinted.
+
+        A database or an address is read again each time; what follows is found again if its rows are the same.
+        """
+        digests = [item.digest if isinstance(item, Made) else item for item in inputs]
+        if None in digests:
+            return ""
+        versions = {name: registry.versions(name) for name in BUILDS_ON.get(stage, ())}
+        settings = spec.to_plain() if spec is not None else {}
+        own = registry.entry(stage, method).version
+        return digest_of([stage, method, own, versions, settings, digests, self.seed])
+
+
+# What is told of each stage, kept beside its value so that a later run tells it without reading the value ----
+
+
+def _tell_collected(data: Dataset) -> dict[str, Any]:
+    return {"told": f"{data.n_rows:,} rows x {len(data.schema.names)} columns", "origin": plain_of(data.origin)}
+
+
+def _tell_cleaned(cleaned: Cleaned) -> dict[str, Any]:
+    import polars as pl
+
+    from modelwright.cleaning import summary
+
+    n_changed = cleaned.changes.select(pl.len()).collect().item()
+    told = f"{cleaned.kept.n_rows:,} rows kept, {cleaned.removed.height:,} removed, {n_changed:,} cells changed"
+    return {"told": told, "decisions": cleaned.decisions, "summary": summary(cleaned), "n_changed": n_changed,
+            "schema": cleaned.kept.schema.to_plain()}  # fmt: skip
+
+
+def _tell_split(splits: Splits) -> dict[str, Any]:
+    n_folds = len({int(fold) for fold in set(splits.folds.tolist()) if fold >= 0})
+    told = f"{splits.kind}: {len(splits.train):,} rows to train on in {n_folds} folds, {len(splits.test):,} held out"
+    return {"told": told, "decisions": splits.decisions, "kind": splits.kind}
+
+
+def _tell_trained(trained: Trained) -> dict[str, Any]:
+    members = [candidate for candidate in trained.leaderboard if candidate.weight > 0]
+    told = " + ".join(f"{candidate.weight:.2f} {candidate.name}" for candidate in members)
+    return {"told": told, "decisions": trained.decisions, "parity": trained.parity,
+            "leaderboard": trained.leaderboard}  # fmt: skip
+
+
+def _tell_report(report: Report) -> dict[str, Any]:
+    from modelwright.evaluation.text import headline, summary_table
+
+    return {"told": headline(report), "headline": headline(report), "metrics": summary_table(report),
+            "n_test": report.n_rows}  # fmt: skip
+
+
+def _tell_package(plain: Mapping[str, Any]) -> dict[str, Any]:
+    told = f"{plain['size_bytes'] / 1000:,.0f} kB, {plain['n_golden']} golden rows replayed, "
+    return {"told": f"{told}largest difference {plain['largest_difference']:.1e}", "curl": plain["curl"]}
+
+
+# Pages and package --------------------------------------------------------------------------------------------
+
+
+def _page_contents(recipe: Recipe, prepared: Prepared, trained: Made, report: Made) -> dict[str, Any]:
+    """What the report and the model card are made of."""
+    cleaned, sets = prepared.cleaned.value, prepared.sets
+    decisions: tuple[Decision, ...] = (*cleaned.decisions, *sets.decisions, *trained.value.decisions)
+    data_facts = {
+        "rows collected": prepared.raw.value.n_rows,
+        "rows kept": cleaned.kept.n_rows,
+        "rows removed": cleaned.removed.height,
+        "cells changed": prepared.cleaned.facts["n_changed"],
+        "rows trained on": len(sets.train),
+        "rows held out": len(sets.test),
+        "split": sets.kind,
+        "sources": [source["name"] for source in prepared.raw.value.origin.get("sources", ())],
+    }
+    run_facts = {
+        "seed": recipe.seed,
+        "data digest": prepared.raw.digest,
+        "cleaned digest": prepared.cleaned.digest,
+        "split digest": prepared.splits.digest,
+        "model digest": trained.digest,
+    }
+    return {
+        "report": report.value, "title": recipe.name, "trained": trained.value,
+        "cleaning": prepared.cleaned.facts["summary"], "decisions": decisions,
+        "data_facts": data_facts, "run_facts": run_facts,
+    }  # fmt: skip
+
+
+def _pack(
+    package: Callable[..., Any], recipe: Recipe, store: Store, prepared: Prepared, trained: Made, report: Made,
+    card: Made,
+) -> dict[str, Any]:  # fmt: skip
+    """Write the package in the store and say what is worth telling of it."""
+    from modelwright_runtime.server import curl_line
+
+    from modelwright_runtime import load
+
+    facts = {
+        "raw": prepared.raw.digest, "cleaned": prepared.cleaned.digest, "splits": prepared.splits.digest,
+        "n_rows": prepared.typed.n_rows, "target": recipe.target, "seed": recipe.seed,
+    }  # fmt: skip
+    with store.scratch(".wright") as path:
+        made = package(
+            trained.value, prepared.cleaned.value, path=path, name=recipe.name, report=report.value,
+            card=store.get(card.plain["card"]).decode(), facts=facts, train_rows=prepared.sets.train,
+        )  # fmt: skip
+        curl = curl_line(load(path), "http://127.0.0.1:8000")
+        return {
+            "file": store.adopt(path), "size_bytes": made.size_bytes, "n_golden": made.n_golden,
+            "largest_difference": made.largest_difference, "curl": curl,
+        }  # fmt: skip
+
+
+def _lay_out(store: Store, digest: str, path: Path) -> None:
+    """Put a file of the store where people look; a file that is there and the same is left alone."""
+    blob = store.path(digest)
+    with disk_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size == blob.stat().st_size and path.read_bytes() == blob.read_bytes():
+            return
+        aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        try:
+            aside.write_bytes(blob.read_bytes())  # a copy: a link would let an editor change the store
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+# Looking back -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a recipe comes to: `recipe` has every automatic decision written out."""
+
+    recipe: Recipe
+    stages: tuple[Mapping[str, Any], ...]
+    decisions: tuple[Mapping[str, Any], ...]
+
+
+def load_run(store: Store, name: str) -> Run:
+    """The latest run of a name, or the run of an id."""
+    pointer = store.named("runs", name)
+    run_id = pointer["run"] if pointer else name
+    path = store.root / "runs" / f"{run_id}.json"
+    if not path.exists():
+        raise UserError(
+            "run.unknown", f"there is no run {name!r} in {store.root}.", hint=nearest(name, store.names("runs"))
+        )
+    return Run.from_plain(json.loads(path.read_bytes()))
+
+
+def runs(store: Store) -> list[dict[str, Any]]:
+    """Every run, newest first: name, when, status, what it scored."""
+    records = [json.loads(path.read_bytes()) for path in (store.root / "runs").glob("*.json")]
+    return [
+        {
+            "name": record["name"], "run": record["id"], "started": record["started"], "status": record["status"],
+            "result": record["facts"].get("headline", ""),
+        }
+        for record in sorted(records, key=lambda record: record["started"], reverse=True)
+    ]  # fmt: skip
+
+
+def value_of(store: Store, name: str, stage: str) -> Any:
+    """What a stage (such as "cleaning/clean") made in the latest run of a name."""
+    record = load_run(store, name)
+    for made in record.stages:
+        if made.stage == stage:
+            return decode(store, made.value)
+    known = [made.stage for made in record.stages]
+    raise UserError("run.stage", f"the run {name!r} did not come to {stage!r}.", hint=nearest(stage, known))
+
+
+def collect_garbage(store: Store, *, grace_s: float) -> tuple[int, int]:
+    """Free what neither the latest run of a name nor a package needs: how many files, how many bytes."""
+    keys: set[str] = set()
+    digests: set[str] = set()
+    for name in store.names("runs"):
+        keys |= {stage.key for stage in load_run(store, name).stages}
+    for pointer in store.names("packages").values():
+        digests.add(pointer["file"])
+    return store.collect_garbage(keys, digests, grace_s=grace_s)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON-able data for people and machines to read."""
+    write_atomically(path, json.dumps(plain_of(value), indent=1, ensure_ascii=False).encode())

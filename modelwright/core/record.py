@@ -28,6 +28,7 @@ class StageRecord:
     cached: bool
     seconds: float
     value: Mapping[str, Any]
+    facts: Mapping[str, Any] = field(default_factory=dict)
     peak_memory_bytes: int = 0
 
 

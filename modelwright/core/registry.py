@@ -52,7 +52,11 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "bayes": Entry("modelwright.models.bayes:fit"),
     },
     "training": {"train": Entry("modelwright.training.base:train")},
-    "evaluation": {"evaluate": Entry("modelwright.evaluation.base:evaluate")},
+    "evaluation": {
+        "evaluate": Entry("modelwright.evaluation.base:evaluate"),
+        "card": Entry("modelwright.evaluation.card:model_card"),
+        "page": Entry("modelwright.evaluation.report:report_page"),
+    },
     "packaging": {"package": Entry("modelwright.packaging.base:package")},
 }
 
@@ -81,6 +85,11 @@ def entry(stage: str, name: str) -> Entry:
     if name not in found:
         raise UserError("registry.name", f"{stage} has no method {name!r}.", hint=nearest(name, found))
     return found[name]
+
+
+def versions(stage: str) -> dict[str, int]:
+    """The version of every built-in method of a stage, for the keys of a stage that calls them by name."""
+    return {name: entry.version for name, entry in BUILT_IN[stage].items()}
 
 
 def get(stage: str, name: str) -> Any:

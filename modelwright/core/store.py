@@ -2,7 +2,7 @@
 
     .wright/
       blobs/ab/abcd...     bytes, named by their digest; never changed, verified on every read
-      keys/ab/abcd....json what a stage made: key -> {stage, method, version, value}
+      keys/ab/abcd....json what a stage made: key -> {value, digest, facts}
       names/<kind>/<name>  pointers (run, package, dataset, alias), replaced atomically
       runs/<run>.json      run records
       seen/<hash>.json     path, size and time of a file -> its sha256, so that it need not be read again
@@ -75,9 +75,18 @@ def disk_faults(what: Path) -> Iterator[None]:
     except OSError as problem:
         if problem.errno in (errno.ENOSPC, errno.EDQUOT):
             raise SystemFault(
-                "store.full", f"no space is left on the disk of {what}.", hint="free some, e.g. with `wright gc`"
+                "store.full",
+                f"no space is left on the disk of {what}.",
+                hint="free some, e.g. with `wright gc`",
             ) from problem
-        if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        if problem.errno in (
+            errno.EACCES,
+            errno.EPERM,
+            errno.EROFS,
+            errno.ENOTDIR,
+            errno.EEXIST,
+            errno.EISDIR,
+        ):
             raise UserError(
                 "store.unwritable",
                 f"{what} cannot be written: {problem.strerror}.",
@@ -203,9 +212,9 @@ class Store:
             return None
         return entry if all(self.blob(digest).exists() for digest in digests_in(entry["value"])) else None
 
-    def file(self, key: str, *, stage: str, method: str, version: int, value: Any) -> dict[str, Any]:
-        """File a stage's value (JSON-able, naming blobs by digest) under its key."""
-        entry = {"stage": stage, "method": method, "version": version, "value": value, "digest": digest_of(value)}
+    def file(self, key: str, value: Any, *, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """File a stage's value (JSON-able, naming blobs by digest) under its key, with what to tell of it."""
+        entry = {"value": value, "digest": digest_of(value), "facts": dict(facts)}
         earlier = self.find(key)
         if earlier is not None and earlier["digest"] != entry["digest"]:
             entry["differs_from"] = earlier["digest"]  # the same key, other bytes: told, never replaced in silence
@@ -256,7 +265,11 @@ class Store:
             if path.stem in keep_keys or path.stat().st_mtime > oldest:
                 wanted |= digests_in(self._json(path).get("value"))
         n_files = n_bytes = 0
-        for path in [*(self.root / "keys").glob("*/*.json"), *(self.root / "blobs").glob("*/*"), *(self.root / "tmp").iterdir()]:
+        for path in [
+            *(self.root / "keys").glob("*/*.json"),
+            *(self.root / "blobs").glob("*/*"),
+            *(self.root / "tmp").iterdir(),
+        ]:
             stat = path.stat()
             if stat.st_mtime > oldest or path.stem in keep_keys or path.name in wanted:
                 continue
@@ -273,7 +286,11 @@ class Store:
         except (ValueError, UnicodeDecodeError):
             found = None
         if not isinstance(found, dict):
-            raise SystemFault("store.corrupt", f"{path} is not what was written there.", hint="delete that file and run again")
+            raise SystemFault(
+                "store.corrupt",
+                f"{path} is not what was written there.",
+                hint="delete that file and run again",
+            )
         return found
 
 

@@ -1,0 +1,75 @@
+"""What every benchmark shares: timing whole processes, bars, and the machine's description."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class Process:
+    """One finished process."""
+
+    wall_s: float
+    peak_bytes: int
+    output: str
+
+
+def process(command: Sequence[str], *, folder: Path | None = None) -> Process:
+    """Run a command; wall time and its own peak memory as the operating system counted them."""
+    began = time.perf_counter()
+    with subprocess.Popen(list(command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder, text=True) as running:
+        out, err = running.communicate()
+        if running.returncode:
+            raise SystemExit(f"{' '.join(command)} failed:\n{out}\n{err}")
+    return Process(time.perf_counter() - began, 0, out)
+
+
+def measured_process(command: Sequence[str], *, folder: Path | None = None) -> Process:
+    """As `process`, with peak memory, read by a small parent so that only this child counts."""
+    parent = (
+        "import resource,subprocess,sys,time\n"
+        "b=time.perf_counter(); d=subprocess.run(sys.argv[1:]); w=time.perf_counter()-b\n"
+        "print('\\nMEASURED', w, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss*1024)\n"
+        "sys.exit(d.returncode)\n"
+    )
+    done = process([sys.executable, "-c", parent, *command], folder=folder)
+    body, _, numbers = done.output.rpartition("\nMEASURED ")
+    wall_s, peak = numbers.split()
+    return Process(float(wall_s), int(peak), body)
+
+
+def median_s(call: Callable[[], object], n: int) -> float:
+    """Median wall time of a call."""
+    times = []
+    for _ in range(n):
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def machine() -> str:
+    """One line on where this ran."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        model = next((line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line), model)
+    return f"{date.today()}, {os.cpu_count()} x {model}, Python {platform.python_version()}"
+
+
+def bar(what: str, value: float, limit: float, *, at_least: bool = False) -> str:
+    """The last line of a benchmark for one bar."""
+    ok = value >= limit if at_least else value <= limit
+    return f"bar {what} {value:.4g} {limit:g} {'ok' if ok else 'short'}"

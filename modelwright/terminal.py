@@ -1,0 +1,220 @@
+"""What the command line shows: events as a calm log with a progress bar, results as tables, or JSON lines.
+
+It only prints. Every method takes a value that the verbs returned.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core.codec import plain_of
+from modelwright.core.errors import WrightError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from modelwright.core.data import Decision
+    from modelwright.core.record import Run
+    from modelwright.lifecycle import Plan
+
+_WORDS = {
+    "collection": "collect", "cleaning": "clean", "splitting": "split", "training": "train",
+    "evaluation": "evaluate", "packaging": "package",
+}  # fmt: skip
+
+
+class Terminal:
+    """Prints to stdout; notes and errors go to stderr, so that `wright predict ... -o - | ...` stays clean."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self._progress: Progress | None = None
+        self._task: Any = None
+        self._console: Console | None = None
+
+    @property
+    def console(self) -> Console:
+        """The terminal, opened when something is first shown."""
+        if self._console is None:
+            from rich.console import Console
+
+            self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        return self._console
+
+    def emit(self, event: Mapping[str, Any]) -> None:
+        """One JSON line."""
+        print(json.dumps(plain_of(event), ensure_ascii=False), flush=True)
+
+    # Work in progress ---------------------------------------------------------------------------------------
+
+    def watch(self, event: Mapping[str, Any]) -> None:
+        """Follow a run: one line per finished stage, one per candidate, a bar in between."""
+        if self.as_json:
+            self.emit(event)
+            return
+        word = _WORDS.get(event["stage"], event["stage"])
+        if event["event"] == "end" and event["method"] != "pages":
+            self._close_bar()
+            self._line(word, event)
+        elif event["event"] == "progress":
+            self._bar(word, event)
+        elif event["event"] == "candidate":
+            name, score = event.get("name", ""), event.get("score")
+            better = "  [green]best so far[/]" if event.get("best") else ""
+            self.console.print(f"    [dim]{name:<34}[/] {event.get('metric', '')} {score:.4f}{better}")
+        elif event["event"] in ("decision", "note"):
+            self.console.print(f"    [dim]{_escaped(event.get('text', ''))}[/]")
+
+    def _line(self, word: str, event: Mapping[str, Any]) -> None:
+        told = "there already" if event["cached"] else f"{event['seconds']:.1f} s"
+        self.console.print(f"[bold]{word:<9}[/] {_escaped(str(event.get('told', ''))):<58} [dim]{told}[/]")
+        for decision in event.get("decisions", ()):
+            self.console.print(f"          [dim]{_escaped(_sentence(decision))}[/]")
+
+    def _bar(self, word: str, event: Mapping[str, Any]) -> None:
+        if not self.console.is_terminal:
+            return
+        if self._progress is None:
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._progress = Progress(
+                TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
+                TimeRemainingColumn(), console=self.console, transient=True,
+            )  # fmt: skip
+            self._progress.start()
+            self._task = self._progress.add_task(word, total=None)
+        text = f"{word} {event.get('text', '')}"
+        self._progress.update(self._task, completed=event["done"], total=event["total"], description=text)
+
+    def _close_bar(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    # Results ------------------------------------------------------------------------------------------------
+
+    def finished(self, record: Run) -> None:
+        """What a run came to, and what to do next."""
+        self._close_bar()
+        if self.as_json:
+            self.emit({"stage": "run", "event": "finished", "run": record.id, "name": record.name, **record.facts})
+            return
+        facts = record.facts
+        self.console.print()
+        self.console.print(f"[bold]{_escaped(str(facts['headline']))}[/]")
+        self.table(["metric", "value", "95 % interval", "baseline"], facts["metrics"])
+        folder = Path(facts["folder"])
+        self.console.print(f"report    {folder / 'report.html'}\ncard      {folder / 'card.md'}")
+        self.console.print(f"package   {facts['package']}")
+        self.console.print(f"[dim]next      wright serve {record.name}   |   wright show {record.name} --changes   |   "
+                           f"wright predict {record.name} rows.csv -o answers.csv[/]")  # fmt: skip
+
+    def planned(self, plan: Plan, *, written: str | None) -> None:
+        """Every stage, whether it is there, and every decision with its reason."""
+        self._close_bar()
+        if self.as_json:
+            self.emit({"stage": "plan", "event": "planned", "stages": plan.stages, "decisions": plan.decisions,
+                       "recipe": plan.recipe.to_plain()})  # fmt: skip
+            return
+        self.table(
+            ["stage", "state", "settings"],
+            [[row["stage"], row["state"], row["settings"]] for row in plan.stages],
+        )
+        rows = [[_WORDS.get(d.stage, d.stage), d.about, d.choice, d.reason] for d in plan.decisions]
+        self.table(["stage", "about", "choice", "because"], rows)
+        if written:
+            self.console.print(f"recipe    {written}   [dim]next: wright run {written}[/]")
+
+    def predicted(self, n_rows: int, output: str, warnings: Sequence[str]) -> None:
+        """How many rows were answered, and what was odd about them."""
+        for warning in warnings[:10]:
+            self.note(f"warning: {warning}")
+        if len(warnings) > 10:
+            self.note(f"... and {len(warnings) - 10} more warnings")
+        if self.as_json and output != "-":
+            self.emit(
+                {"stage": "predict", "event": "finished", "n_rows": n_rows, "output": output, "warnings": warnings}
+            )
+        elif output != "-":
+            self.note(f"{n_rows} rows answered in {output}")
+
+    def serving(self, model: Any, address: str) -> None:
+        """Where the model answers, with a curl line from a real row."""
+        from modelwright_runtime.server import curl_line
+
+        line = curl_line(model, address)
+        if self.as_json:
+            self.emit({"stage": "serve", "event": "ready", "address": address, "curl": line})
+            return
+        self.console.print(f"\n[bold]serving[/]   {address}   [dim]page at /, OpenAPI at /docs, Ctrl-C stops[/]")
+        print(f"try it:\n{line}", flush=True)
+
+    def listed(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Runs, newest first."""
+        if self.as_json:
+            for row in rows:
+                self.emit(row)
+            return
+        if not rows:
+            self.note("nothing here yet; begin with `wright run data.csv --target COLUMN`")
+            return
+        columns = list(rows[0])
+        self.table(columns, [[row[column] for column in columns] for row in rows])
+
+    def freed(self, n_files: int, n_bytes: int) -> None:
+        """What the garbage collector freed."""
+        if self.as_json:
+            self.emit({"stage": "gc", "event": "finished", "n_files": n_files, "n_bytes": n_bytes})
+        else:
+            self.note(f"{n_files} files and {n_bytes / 1e6:.1f} MB freed")
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "") -> None:
+        """A plain table."""
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left")
+        for row in rows:
+            table.add_row(*(Text(_cell(value)) for value in row))
+        self.console.print(table)
+
+    def text(self, text: str) -> None:
+        """One line as it is."""
+        self.console.print(_escaped(text))
+
+    def note(self, text: str) -> None:
+        """A word beside the results."""
+        if not self.as_json:
+            print(text, file=sys.stderr, flush=True)
+
+    def error(self, error: WrightError) -> None:
+        """One sentence, one hint, one code."""
+        self._close_bar()
+        if self.as_json:
+            self.emit({"event": "error", **error.as_plain(), "exit_code": error.exit_code})
+        else:
+            print(f"wright: {error}", file=sys.stderr, flush=True)
+
+
+def _sentence(decision: Decision | Mapping[str, Any]) -> str:
+    plain = plain_of(decision)
+    return f"{plain['about']}: {plain['choice']}, because {plain['reason']}"
+
+
+def _escaped(text: str) -> str:
+    """Text from the data may hold what rich would read as markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value)
