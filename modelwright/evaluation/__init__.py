@@ -1,0 +1,32 @@
+"""Evaluation: every metric has a name, an interval and slices; the report and the model card say it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modelwright.evaluation.base import EvaluateSpec, constant_answer, evaluate
+
+if TYPE_CHECKING:
+    from modelwright.evaluation.card import model_card
+    from modelwright.evaluation.report import report_page
+    from modelwright.evaluation.summary import headline, summary_table
+
+__all__ = [
+    "EvaluateSpec",
+    "constant_answer",
+    "evaluate",
+    "headline",
+    "model_card",
+    "report_page",
+    "summary_table",
+]
+
+_LAZY = {"model_card": "card", "report_page": "report", "headline": "summary", "summary_table": "summary"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"modelwright.evaluation has no {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"modelwright.evaluation.{_LAZY[name]}"), name)

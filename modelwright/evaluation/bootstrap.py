@@ -1,0 +1,121 @@
+"""Bootstrap intervals: the metrics again, with rows counted as often as chance drew them.
+
+Rows are drawn with replacement, whole (Efron 1979). Metrics take the counts as weights, so nothing is sorted
+or predicted twice, and every metric sees the same draws: differences between them are paired. On many rows
+the draws are made from a sub-sample of m rows, and deviations shrink by sqrt(m / n) (the m-out-of-n
+bootstrap, Bickel, Götze and van Zwet 1997); the value itself is always that of all rows.
+
+Rows are not stratified by class: fixing the class counts would hide the part of the uncertainty that comes
+from them (with 10 % positives a "95 %" interval of accuracy then covers in 86 % of cases).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modelwright.evaluation.names import NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from modelwright.evaluation.answers import Answers
+    from modelwright.evaluation.metrics import Floats, Ints, Measure
+
+CELLS_PER_BATCH = 1_000_000
+"""Counts held at a time: 8 MB, so that a batch stays near the processor."""
+CELLS_IN_ALL = 20_000_000
+"""Rows times draws times classes that an interval may cost: a few seconds for ten metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How draws are made: `rows` (positions) of `n_rows`, `n_draws` times; deviations shrink by `scale`."""
+
+    rows: Ints
+    n_rows: int
+    n_draws: int
+
+    @property
+    def scale(self) -> float:
+        """What deviations are multiplied with, for draws from a sub-sample."""
+        return float(np.sqrt(self.rows.size / self.n_rows))
+
+
+def plan(answers: Answers, n_draws: int, rng: np.random.Generator, *, n_cells: int = CELLS_IN_ALL) -> Plan:
+    """Draw from all rows where that is affordable, else from as many as are (2,000 at the least)."""
+    per_row = n_draws * max(1, len(answers.classes) - 1)
+    n_kept = max(2_000, n_cells // per_row)
+    n_rows = answers.n_rows
+    rows = np.arange(n_rows)
+    if n_rows > n_kept:
+        rows = np.sort(rng.choice(n_rows, size=n_kept, replace=False))
+        n_draws = max(min(n_draws, 200), min(n_draws, 10 * n_cells // (n_kept * max(1, len(answers.classes)))))
+    return Plan(rows, n_rows, n_draws)
+
+
+def counts(n_rows: int, n_draws: int, rng: np.random.Generator) -> Iterator[Floats]:
+    """How often each row was drawn, in batches of shape (k, n_rows) that add up to `n_draws`.
+
+    >>> batch = next(counts(5, 2, np.random.default_rng(0)))
+    >>> batch.shape, batch.sum(axis=1).tolist()
+    ((2, 5), [5.0, 5.0])
+    """
+    size = max(1, CELLS_PER_BATCH // n_rows)
+    for start in range(0, n_draws, size):
+        n_now = min(size, n_draws - start)
+        drawn = rng.integers(n_rows, size=(n_now, n_rows)) + n_rows * np.arange(n_now)[:, None]
+        tallied = np.bincount(drawn.ravel(), minlength=n_now * n_rows)
+        yield tallied.reshape(n_now, n_rows).astype(np.float64)
+
+
+def replicates(
+    cases: Mapping[str, Answers], measures: list[Measure], how: Plan, rng: np.random.Generator
+) -> dict[str, dict[str, Floats]]:
+    """Per case (say, the model and the baseline) and metric, its value under each draw, shape (n_draws,).
+
+    All cases are about the same rows and see the same draws.
+    """
+    drawn = {name: answers.take(how.rows) for name, answers in cases.items()}
+    found: dict[str, dict[str, list[Floats]]] = {name: {m.name: [] for m in measures} for name in cases}
+    for batch in counts(how.rows.size, how.n_draws, rng):
+        for name, answers in drawn.items():
+            weights = batch * answers.weights
+            for measure in measures:
+                found[name][measure.name].append(answers.measured(measure, weights))
+    return {
+        name: {metric: np.concatenate(parts) for metric, parts in by_metric.items()}
+        for name, by_metric in found.items()
+    }
+
+
+def deviations(values: Floats, scale: float) -> Floats:
+    """Replicates about their own mean, shrunk by `scale`; draws where the metric is not defined are left out."""
+    seen = values[np.isfinite(values)]
+    return (seen - seen.mean()) * scale if seen.size else np.zeros(1)
+
+
+def interval(
+    name: str, value: float, spread: Floats, confidence: float, *, n_errorless: int = 0
+) -> tuple[float, float]:
+    """The interval about `value` from deviations, kept within the metric's bounds.
+
+    When every draw gave the best or the worst value there is nothing to resample; a share's interval then
+    ends where the exact binomial interval of `n_errorless` rows without a single error does.
+
+    >>> interval("accuracy", 1.0, np.zeros(10), 0.95, n_errorless=30)
+    (0.904..., 1.0)
+    """
+    tail = (1.0 - confidence) / 2.0
+    low, high = (float(value + edge) for edge in np.quantile(spread, [tail, 1.0 - tail]))
+    of = NAMES[name]
+    if of.share and n_errorless and not spread.any():
+        reach = (1.0 - confidence) ** (1.0 / n_errorless)
+        low = reach if value == 1.0 else low
+        high = 1.0 - reach if value == 0.0 else high
+    low = low if of.low is None else max(low, of.low)
+    high = high if of.high is None else min(high, of.high)
+    return min(low, value), max(high, value)
