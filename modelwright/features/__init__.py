@@ -1,0 +1,31 @@
+"""Typed columns in, one float32 matrix out: learned once, then the same in NumPy and in ONNX."""
+
+from modelwright.features.base import (
+    Block,
+    FeatureState,
+    Inputs,
+    Step,
+    apply,
+    emit,
+    learn,
+    learn_apply,
+    seen,
+    shared_inputs,
+)
+from modelwright.features.spec import FeatureSpec, Use, preset
+
+__all__ = [
+    "Block",
+    "FeatureSpec",
+    "FeatureState",
+    "Inputs",
+    "Step",
+    "Use",
+    "apply",
+    "emit",
+    "learn",
+    "learn_apply",
+    "preset",
+    "seen",
+    "shared_inputs",
+]
