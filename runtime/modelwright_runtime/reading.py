@@ -19,7 +19,9 @@ Value = float | str | None
 CURRENCIES = "$€£¥₹₽₩"
 _BLANKS = re.compile(r"\s+")  # \s covers the no-break and the thin blanks too
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
-_UNIT = re.compile(r"([^\W\d_]+[²³/%]*[^\W\d_]*|%|°[CF]?)\s*\Z")
+_SUFFIX = re.compile(r"(.*?\d[.,]?)\s*([^\d\s.,()+-][^\d]*[23]?)\Z", re.DOTALL)  # "12 m2" is "12" and "m2"
+_PREFIX = re.compile(r"([^\W\d_]+\.?)\s*(?=[\d+.-])")  # "USD 12"
+_MAX_NUMBER_CHARACTERS = 400  # the longest float64 written out has 327
 _EPOCH = datetime(1970, 1, 1)
 
 
@@ -32,11 +34,12 @@ class Reading:
     """The rule that reads one column.
 
     `missing` are the markers that mean "no value" (compared stripped and case-folded; the empty text always
-    does). `decimal` and `thousands` are the number's marks. `units` maps a suffix, as written, to the factor
-    that brings it to the column's own unit (`{"cm": 10.0, "mm": 1.0}`; `"%": 0.01`); a bare number has
-    factor 1. `sentinels` are numbers that mean "no value"; values outside `low..high` are impossible and read
-    as missing. `formats` are `strptime` formats, tried in order. `true` and `false` are case-folded words.
-    `variants` maps a spelling of a category to its canonical spelling.
+    does). `decimal` and `thousands` are the number's marks. `units` maps a suffix or prefix, as written, to the
+    factor that brings it to the column's own unit (`{"cm": 10.0, "mm": 1.0}`; `"%": 0.01`); a bare number has
+    factor 1, unless `""` says otherwise. `sentinels` are numbers (of a date: its seconds since 1970) that mean
+    "no value"; values outside `low..high` are impossible and read as missing. `formats` are `strptime` formats,
+    tried in order. `true` and `false` are case-folded words. `variants` maps a spelling of a category to its
+    canonical spelling.
     """
 
     column: str
@@ -97,8 +100,12 @@ def read_cell(cell: Any, reading: Reading) -> Value:
     >>> read_cell(" NEW  york", Reading(column="c", kind="category", variants={"NEW york": "New York"}))
     'New York'
     """
-    if cell is None or cell != cell:  # None and NaN
-        return None
+    if type(cell) is not str:
+        if isinstance(cell, (list, tuple, dict, set, bytes)) or getattr(cell, "ndim", None):
+            raise CellError(f"not a single value: {_shown(cell)}")
+        cell = cell.item() if hasattr(cell, "item") else cell
+        if cell is None or type(cell).__name__ == "NAType" or cell != cell:  # None, pandas.NA, NaN, NaT
+            return None
     kind = reading.kind
     if kind == "number":
         return _read_number(cell, reading)
@@ -113,6 +120,14 @@ def read_cell(cell: Any, reading: Reading) -> Value:
     return _read_datetime(cell, reading)
 
 
+def _shown(cell: Any) -> str:
+    """A cell for a message; Python refuses to write integers of thousands of digits."""
+    try:
+        return repr(cell)[:60]
+    except ValueError:
+        return "a number of thousands of digits"
+
+
 def as_text(cell: Any) -> str:
     """A cell as the text that a CSV file would hold: whole floats without a point, booleans in lower case.
 
@@ -125,7 +140,10 @@ def as_text(cell: Any) -> str:
         return "true" if cell else "false"
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
         return str(int(cell))
-    return str(cell)
+    try:
+        return str(cell)
+    except ValueError:
+        raise CellError(f"not readable: {_shown(cell)}") from None
 
 
 def _read_number(cell: Any, reading: Reading) -> float | None:
@@ -137,15 +155,17 @@ def _read_number(cell: Any, reading: Reading) -> float | None:
     else:
         try:
             number = float(cell)
-        except (TypeError, ValueError):
-            raise CellError(f"not a number: {cell!r}"[:80]) from None
+        except (TypeError, ValueError, OverflowError):
+            raise CellError(f"not a number: {_shown(cell)}") from None
     if not math.isfinite(number):
-        raise CellError(f"not a finite number: {cell!r}"[:80])
+        raise CellError(f"not a finite number: {_shown(cell)}")
+    return _if_possible(number, reading)
+
+
+def _if_possible(number: float, reading: Reading) -> float | None:
     if number in reading.sentinels:
         return None
-    if (reading.low is not None and number < reading.low) or (
-        reading.high is not None and number > reading.high
-    ):
+    if (reading.low is not None and number < reading.low) or (reading.high is not None and number > reading.high):
         return None
     return number
 
@@ -157,17 +177,19 @@ def parse_number(text: str, reading: Reading) -> float:
 
     >>> parse_number("$1,234.50", Reading(column="x", kind="number", thousands=","))
     1234.5
+    >>> parse_number("12.0 oz.", Reading(column="x", kind="number", units={"oz.": 1.0}))
+    12.0
     """
-    plain = text
+    if len(text) > _MAX_NUMBER_CHARACTERS:  # `_SUFFIX` takes quadratic time
+        raise CellError(f"not a number: {text[:60]!r} ...")
+    plain = text.replace("\u2212", "-")  # the minus sign of typesetters
     if reading.decimal == "." and _NUMBER.match(plain):
         return float(plain) * reading.units.get("", 1.0)
     negative = plain.startswith("(") and plain.endswith(")")
     plain = plain.strip("()").strip().strip(CURRENCIES).strip()
     factor = reading.units.get("", 1.0)
-    unit = _UNIT.search(plain)
-    if unit and unit.group(1) in reading.units:
-        factor = reading.units[unit.group(1)]
-        plain = plain[: unit.start()].strip()
+    if reading.units:
+        plain, factor = _without_unit(plain, reading.units, factor)
     if plain[:1] in "+-" and plain[1:2] and plain[1] in CURRENCIES:
         plain = plain[0] + plain[2:]
     if reading.thousands:
@@ -179,6 +201,17 @@ def parse_number(text: str, reading: Reading) -> float:
     if not _NUMBER.match(plain):
         raise CellError(f"not a number: {text!r}"[:80])
     return float(plain) * factor * (-1.0 if negative else 1.0)
+
+
+def _without_unit(text: str, units: Mapping[str, float], factor: float) -> tuple[str, float]:
+    """The text without its known unit, and the factor of that unit."""
+    suffix = _SUFFIX.match(text)
+    if suffix and suffix.group(2) in units:
+        return suffix.group(1), units[suffix.group(2)]
+    prefix = _PREFIX.match(text)
+    if prefix and prefix.group(1) in units:
+        return text[prefix.end() :], units[prefix.group(1)]
+    return text, factor
 
 
 def _check_groups(plain: str, text: str, reading: Reading) -> None:
@@ -212,8 +245,11 @@ def _read_datetime(cell: Any, reading: Reading) -> float | None:
             return None
         moment = _parse_datetime(text, reading)
     if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
-    return (moment - _EPOCH).total_seconds()
+        try:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
+        except OverflowError:
+            raise CellError(f"not a date between the years 1 and 9999: {_shown(cell)}") from None
+    return _if_possible((moment - _EPOCH).total_seconds(), reading)
 
 
 def _parse_datetime(text: str, reading: Reading) -> datetime:
@@ -222,5 +258,10 @@ def _parse_datetime(text: str, reading: Reading) -> datetime:
             return datetime.strptime(text, form)
         except ValueError:
             continue
-    expected = " or ".join(reading.formats) or "a date"
+    if not reading.formats:  # the source had dates of its own; JSON and CSV can only spell them
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            pass
+    expected = " or ".join(reading.formats) or "2024-12-31 or 2024-12-31T23:59:59"
     raise CellError(f"not a date of the form {expected}: {text!r}"[:120])
