@@ -5,6 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
+
+ENGINE_ERRORS: tuple[type[Exception], ...] = (
+    _state.Fail,
+    _state.InvalidArgument,
+    _state.InvalidGraph,
+    _state.InvalidProtobuf,
+    _state.NotImplemented,
+    _state.RuntimeException,
+    RuntimeError,
+)
+"""What onnxruntime raises when it cannot open or run a graph; they share no base of their own."""
 
 
 def open_session(graph: bytes, *, n_threads: int = 0) -> Any:

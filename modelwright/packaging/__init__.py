@@ -1,0 +1,5 @@
+"""One file that answers raw rows for years: the graph, how cells are read, and the rows that prove it."""
+
+from modelwright.packaging.base import Package, package
+
+__all__ = ["Package", "package"]
