@@ -1,0 +1,39 @@
+"""What a source's bytes are, before they are read: the store's key of a collection begins with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from modelwright.collection.base import CollectSpec
+from modelwright.collection.locate import locate, scheme_of
+from modelwright.core.store import digest_of
+
+
+def fingerprint(spec: CollectSpec, seen: Callable[[Path], str]) -> str | None:
+    """A digest of every local file that a spec means; None when a source is a database or an address.
+
+    `seen` gives the sha256 of a file (the store remembers those of files that did not change).
+
+    >>> fingerprint(CollectSpec(sources="sqlite:///people.db"), seen=lambda path: "") is None
+    True
+    """
+    if any(scheme_of(source.source) != "path" for source in spec.sources):
+        return None
+    files = [path for source in spec.sources for path in locate(source.source)]
+    return digest_of([[path.name, seen(path)] for path in files])
+
+
+def relative_to(spec: CollectSpec, folder: Path) -> CollectSpec:
+    """The same sources with relative paths taken from `folder`.
+
+    >>> relative_to(CollectSpec(sources="a.csv"), Path("data")).sources[0].source
+    'data/a.csv'
+    """
+    sources = [
+        source.but(source=str(folder / source.source))
+        if scheme_of(source.source) == "path" and not Path(source.source).expanduser().is_absolute()
+        else source
+        for source in spec.sources
+    ]
+    return spec.but(sources=tuple(sources))
