@@ -66,10 +66,34 @@ class TrainSpec(Spec):
 def train(
     data: Dataset,
     splits: Splits,
-    spec: TrainSpec = TrainSpec(),
+    spec: TrainSpec = TrainSpec(),  # noqa: B008
     *,
     seed: int = 0,
-    watch: Watch | None = None,  # noqa: B008
+    watch: Watch | None = None,
 ) -> Trained:
-    """TODO."""
-    raise NotImplementedError
+    """Compare candidates by cross-validation, join the best, fit them on all training rows, write one graph.
+
+    The constant baseline comes first and a linear model second, so `watch` hears of them within seconds. Held
+    out rows are read once, without their target, to measure `parity`. All that learns (features too) learns
+    inside the folds. The result depends on the rows, the spec and the seed, not on threads or time: the same
+    bytes twice. Cost with the standard budget: about 10 s for 1,000 rows of 20 columns on two cores.
+
+    Raises `UserError`: `train.target`, `train.task`, `train.single_class`, `train.identifier`,
+    `train.features`, `train.weight`, `train.class_weight`, `train.metric`; and those of features and models.
+
+    Reference: Caruana et al. (2004), "Ensemble selection from libraries of models".
+
+    >>> import numpy as np, polars as pl
+    >>> from modelwright.core.data import Column, Dataset, Schema
+    >>> from modelwright.core.values import Splits
+    >>> frame = pl.DataFrame({"x": np.arange(60.0), "y": ["low"] * 30 + ["high"] * 30})
+    >>> data = Dataset.from_frame(frame, Schema((Column("x", "number"), Column("y", "category", "target"))))
+    >>> ids = np.arange(60, dtype=np.uint64)
+    >>> splits = Splits(train=ids[ids % 5 > 0], test=ids[ids % 5 == 0], folds=np.arange(48) % 3, kind="random")
+    >>> trained = train(data, splits, TrainSpec(budget="quick"))
+    >>> trained.task.classes, trained.predict(data.take([0, 55])).round().tolist()
+    (('high', 'low'), [[0.0, 1.0], [1.0, 0.0]])
+    """
+    from modelwright.training.search import search
+
+    return search(data, splits, spec, seed=seed, watch=watch or (lambda event: None))

@@ -48,7 +48,7 @@ def best_f1(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tup
     positive, score, weights = positive[order], score[order], weights[order]
     found = np.cumsum(weights * positive)
     f1 = 2 * found / (np.cumsum(weights) + found[-1])
-    last_of_score = np.append(np.diff(score) != 0, True)  # noqa: FBT003 - a NumPy value
+    last_of_score = np.append(np.diff(score) != 0, True)
     best = int(np.argmax(np.where(last_of_score, f1, -1.0)))
     below = score[best + 1] if best + 1 < len(score) else 0.0
     return float((score[best] + below) / 2), float(f1[best])

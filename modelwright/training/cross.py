@@ -1,0 +1,162 @@
+"""Cross-validation: every candidate is fitted and judged fold by fold, all that learns inside the folds."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core import registry
+from modelwright.core.data import Dataset
+from modelwright.core.rng import stream
+from modelwright.training.log_target import fit_maybe_log
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from modelwright.core.values import Fitted
+    from modelwright.training.losses import Loss
+    from modelwright.training.portfolio import Trial
+    from modelwright.training.problem import Problem
+
+SMALL = 5_000
+"""Up to so many rows, folds are fitted a second time with the mean number of rounds: a round chosen on the
+very rows that it is judged by looks better than it is."""
+
+PARALLEL_ROWS = 100_000
+
+
+@dataclass(frozen=True, eq=False)
+class FoldMatrix:
+    """A fold's features: the state learned on its fit rows, and the matrices of both parts."""
+
+    state: Any
+    x_fit: np.ndarray
+    x_valid: np.ndarray
+
+
+@dataclass(eq=False)
+class Folds:
+    """The folds of a problem, with each preset's features learned once per fold."""
+
+    problem: Problem
+    seed: int
+    made: dict[tuple[int, str], FoldMatrix] = field(default_factory=dict)
+
+    def matrix(self, fold: int, preset: str) -> FoldMatrix:
+        """The features of one fold under one preset."""
+        if (fold, preset) not in self.made:
+            self.made[fold, preset] = self._learn(fold, preset)
+        return self.made[fold, preset]
+
+    def n_columns(self) -> dict[str, int]:
+        """Width of the matrix per preset, from the first fold."""
+        return {preset: self.matrix(0, preset).x_fit.shape[1] for preset in ("plain", "scaled")}
+
+    def _learn(self, fold: int, preset: str) -> FoldMatrix:
+        verbs = registry.verbs("features")
+        fit, valid = self.problem.pairs[fold]
+        rng = stream(self.seed, "training", "features", fold)
+        state, x_fit = verbs.learn_apply(
+            rows_at(self.problem.data, fit),
+            self.problem.columns,
+            verbs.preset(preset),
+            self.problem.y[fit],
+            task=self.problem.task,
+            rng=rng,
+        )
+        return FoldMatrix(state, x_fit, verbs.apply(state, rows_at(self.problem.data, valid)))
+
+
+def rows_at(data: Dataset, positions: np.ndarray) -> Dataset:
+    """The rows at these positions, in this order."""
+    frame = data.frame[positions]
+    return Dataset(frame.lazy(), data.schema, frame.height, data.origin)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Result:
+    """A candidate's cross-validation.
+
+    `predicted` is (n,) or (n, n_classes), NaN where never validated; `rounds` the mean best number of rounds
+    of a model that stops early, else None; `first` is the model of the first fold.
+    """
+
+    trial: Trial
+    predicted: np.ndarray
+    loss: float
+    fit_s: float
+    rounds: float | None
+    first: Fitted
+
+
+def validate(trial: Trial, folds: Folds, loss: Loss) -> Result:
+    """Fit and judge one candidate on every fold."""
+    import numpy as np
+
+    began = time.perf_counter()
+    numbers = range(len(folds.problem.pairs))
+    for number in numbers:
+        folds.matrix(number, trial.preset)
+    fitted = _in_parallel(folds, [(trial, trial.spec, number, True) for number in numbers])
+    rounds = _mean_rounds(fitted)
+    if rounds is not None and len(folds.problem.y) <= SMALL:
+        fixed = trial.spec.but(rounds=max(1, round(rounds)))
+        fitted = _in_parallel(folds, [(trial, fixed, number, False) for number in numbers])
+    problem = folds.problem
+    shape = (len(problem.y), len(problem.task.classes)) if problem.task.is_classification else problem.y.shape
+    predicted = np.full(shape, np.nan)
+    for number, model in zip(numbers, fitted, strict=True):
+        predicted[problem.pairs[number][1]] = model.predict(folds.matrix(number, trial.preset).x_valid)
+    judged = judged_rows(problem)
+    return Result(
+        trial=trial,
+        predicted=predicted,
+        loss=loss(problem.y[judged], predicted[judged], problem.weights[judged]),
+        fit_s=time.perf_counter() - began,
+        rounds=rounds,
+        first=fitted[0],
+    )
+
+
+def judged_rows(problem: Problem) -> np.ndarray:
+    """Positions of the rows that are validated in some fold, ascending."""
+    import numpy as np
+
+    return np.sort(np.concatenate([valid for _, valid in problem.pairs]))
+
+
+def _in_parallel(folds: Folds, jobs: Sequence[tuple[Trial, Any, int, bool]]) -> list[Fitted]:
+    """Fit folds side by side; the results do not depend on how many run at once."""
+    n_workers = 1 if len(folds.problem.y) > PARALLEL_ROWS else min(len(jobs), os.cpu_count() or 1)
+    if n_workers == 1:
+        return [_fit_fold(folds, *job) for job in jobs]
+    with ThreadPoolExecutor(n_workers) as pool:
+        return list(pool.map(lambda job: _fit_fold(folds, *job), jobs))
+
+
+def _fit_fold(folds: Folds, trial: Trial, spec: Any, number: int, stop_early: bool) -> Fitted:  # noqa: FBT001
+    problem = folds.problem
+    fit, valid = problem.pairs[number]
+    matrix = folds.matrix(number, trial.preset)
+    held = (matrix.x_valid, problem.y[valid], problem.weights[valid]) if stop_early else None
+    if hasattr(spec, "threads") and len(problem.y) <= PARALLEL_ROWS:
+        spec = spec.but(threads=1)
+    return fit_maybe_log(
+        trial,
+        matrix.x_fit,
+        problem.y[fit],
+        spec=spec,
+        task=problem.task,
+        weights=problem.weights[fit] if problem.weighted else None,
+        rng=stream(folds.seed, "training", trial.name, number),
+        held=held,
+    )
+
+
+def _mean_rounds(fitted: Sequence[Fitted]) -> float | None:
+    rounds = [model.info["rounds"] for model in fitted if "rounds" in model.info]
+    return sum(rounds) / len(rounds) if rounds else None

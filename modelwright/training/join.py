@@ -1,0 +1,137 @@
+"""The chosen models, fitted on all training rows and joined into one ONNX graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core import registry
+from modelwright.core.rng import stream
+from modelwright.training.cross import rows_at
+from modelwright.training.log_target import fit_maybe_log
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from modelwright.core.data import Dataset
+    from modelwright.core.values import Fitted
+    from modelwright.training.cross import Result
+    from modelwright.training.problem import Problem
+    from modelwright_runtime.signature import Signature
+
+SEEDED_ROWS = 10_000
+"""Up to so many rows a boosting is fitted `N_SEEDS` times with other random numbers, and averaged."""
+N_SEEDS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A fitted model of the final mean: its share, its features' state, and the function itself."""
+
+    weight: float
+    state: Any
+    fitted: Fitted
+
+
+def refit(problem: Problem, chosen: Sequence[tuple[Result, float]], rows: np.ndarray, *, seed: int) -> list[Member]:
+    """Fit the chosen candidates on the training rows at these positions; each preset's features once."""
+    verbs = registry.verbs("features")
+    data, y = rows_at(problem.data, rows), problem.y[rows]
+    learned: dict[str, tuple[Any, np.ndarray]] = {}
+    for result, _ in chosen:
+        preset = result.trial.preset
+        if preset not in learned:
+            rng = stream(seed, "training", "features", "all")
+            spec = verbs.preset(preset)
+            learned[preset] = verbs.learn_apply(data, problem.columns, spec, y, task=problem.task, rng=rng)
+    return [
+        member
+        for result, weight in chosen
+        for member in _fit_member(problem, result, weight, learned[result.trial.preset], rows, seed)
+    ]
+
+
+def _fit_member(
+    problem: Problem, result: Result, weight: float, learned: tuple[Any, np.ndarray], rows: np.ndarray, seed: int
+) -> list[Member]:
+    trial, spec, n_seeds = result.trial, result.trial.spec, 1
+    if result.rounds is not None:
+        spec = spec.but(rounds=max(1, round(result.rounds * _growth(problem, rows))))
+        n_seeds = N_SEEDS if len(rows) <= SEEDED_ROWS else 1
+    state, x = learned
+    fits = [
+        fit_maybe_log(
+            trial,
+            x,
+            problem.y[rows],
+            spec=spec,
+            task=problem.task,
+            weights=problem.weights[rows] if problem.weighted else None,
+            rng=stream(seed, "training", trial.name, f"all {number}"),
+        )
+        for number in range(n_seeds)
+    ]
+    return [Member(weight / n_seeds, state, fitted) for fitted in fits]
+
+
+def _growth(problem: Problem, rows: np.ndarray) -> float:
+    """More rows bear more rounds: half of what they are more."""
+    n_fit = sum(len(fit) for fit, _ in problem.pairs) / len(problem.pairs)
+    return 1.0 + max(0.0, len(rows) / n_fit - 1.0) / 2
+
+
+def answer(members: Sequence[Member], data: Dataset) -> np.ndarray:
+    """The weighted mean by the fitting libraries themselves: (n, n_classes) or (n,)."""
+    verbs = registry.verbs("features")
+    matrices: dict[int, np.ndarray] = {}
+    total: Any = 0.0
+    for member in members:
+        if id(member.state) not in matrices:
+            matrices[id(member.state)] = verbs.apply(member.state, data)
+        total = total + member.weight * member.fitted.predict(matrices[id(member.state)])
+    mean: np.ndarray = total
+    return mean
+
+
+def write_graph(problem: Problem, members: Sequence[Member]) -> tuple[bytes, Any]:
+    """One graph from inputs to the weighted mean, and the inputs that it takes."""
+    from modelwright.core.graph import Graph
+
+    verbs = registry.verbs("features")
+    states = list({id(member.state): member.state for member in members}.values())
+    inputs = verbs.shared_inputs(states)
+    graph = Graph()
+    inputs.declare(graph)
+    matrices = {id(state): verbs.emit(state, graph, inputs) for state in states}
+    total: Any = None
+    for member in members:
+        told = member.fitted.emit(graph, matrices[id(member.state)])
+        part = graph.tensor(graph.tensor(told).cast("float64")) * member.weight
+        total = part if total is None else total + part
+    n_classes = len(problem.task.classes)
+    if problem.task.is_classification:
+        graph.output("probabilities", total.cast("float32"), "float32", (None, n_classes))
+    else:
+        graph.output("values", total.name, "float64", (None,))
+    return graph.to_bytes(), inputs
+
+
+def write_signature(problem: Problem, inputs: Any, threshold: float) -> Signature:
+    """What the model takes and gives; readings are by kind only, packaging puts cleaning's in their place."""
+    from modelwright_runtime.reading import Reading
+    from modelwright_runtime.signature import Signature
+
+    texts = tuple(dict.fromkeys(text.column for text in inputs.texts))
+    columns = (*inputs.numbers, *inputs.categories, *texts)
+    levels, ranges = registry.verbs("features").seen(problem.data, columns)
+    return Signature(
+        task=problem.task,
+        readings=tuple(Reading(column=name, kind=problem.data.schema[name].kind) for name in columns),  # type: ignore[arg-type]
+        numbers=inputs.numbers,
+        categories=inputs.categories,
+        texts=inputs.texts,
+        threshold=threshold,
+        levels=levels,
+        ranges=ranges,
+    )

@@ -1,0 +1,119 @@
+"""Which candidates are tried, in which order, within a budget of work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core import registry
+from modelwright.core.data import Decision
+
+if TYPE_CHECKING:
+    from modelwright.core.spec import Spec
+    from modelwright.training.base import ModelUse, TrainSpec
+    from modelwright.training.problem import Problem
+
+FIRST = ("constant", "linear", "boosting")
+"""Always tried, in this order: a baseline within a second, a good model soon after."""
+
+UNITS: dict[str, tuple[float, float]] = {"quick": (2e6, 20.0), "standard": (15e6, 600.0), "thorough": (60e6, 2400.0)}
+"""Work allowed for comparing candidates: so much, and so much more per training row. A unit is about a
+microsecond of one core; it is reckoned from rows, columns and trees, and never measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One candidate: a model with settings, on a preset of features; `log` learns log(1 + target)."""
+
+    name: str
+    model: Any
+    spec: Spec
+    preset: str
+    log: bool = False
+
+
+def choose_trials(problem: Problem, spec: TrainSpec, n_columns: dict[str, int]) -> tuple[list[Trial], list[Decision]]:
+    """The candidates, in the order in which they are tried; `n_columns` is the matrix's width per preset.
+
+    Each model's first variant comes before any second one. What would go beyond the budget is left out, and
+    so is a model that does not suit the table.
+    """
+    if spec.models is not None:
+        asked = [_asked(use) for use in spec.models]
+        return [_baseline(), *(trial for trial in asked if trial.model.name != "constant")], []
+    ranked = _ranked(problem, n_columns)
+    fixed, per_row = UNITS[spec.budget]
+    allowed = fixed + per_row * len(problem.y)
+    most = len(FIRST) if spec.budget == "quick" else len(ranked)
+    kept: list[Trial] = []
+    left_out: list[str] = []
+    spent = 0.0
+    for trial in ranked:
+        cost = work(trial, problem, n_columns)
+        required = trial.name in FIRST
+        if not required and (spent + cost > allowed or len(kept) >= most):
+            left_out.append(trial.name)
+            continue
+        kept.append(trial)
+        spent += cost
+    reason = f"budget {spec.budget}: {spent / 1e6:.1f} of {allowed / 1e6:.1f} million units"
+    told = [Decision("training", "candidates", ", ".join(trial.name for trial in kept), reason)]
+    if left_out:
+        told.append(Decision("training", "left out", ", ".join(left_out), "they would go beyond the budget"))
+    return kept, told
+
+
+def work(trial: Trial, problem: Problem, n_columns: dict[str, int]) -> float:
+    """Units of comparing a candidate: its fits over all folds."""
+    sizes = [len(fit) for fit, _ in problem.pairs]
+    return float(sum(trial.model.units(trial.spec, problem.task, size, n_columns[trial.preset]) for size in sizes))
+
+
+def _baseline() -> Trial:
+    model = registry.get("models", "constant")
+    return Trial(name="constant", model=model, spec=model.spec(), preset=model.preset)
+
+
+def _asked(use: ModelUse) -> Trial:
+    model = registry.get("models", use.model)
+    spec = model.spec.parse(use.settings, where=use.model)
+    preset = model.preset if use.features == "auto" else use.features
+    shown = ", ".join(f"{name}={value}" for name, value in use.settings.items())
+    name = f"{use.model} ({shown})" if shown else use.model
+    return Trial(name=name, model=model, spec=spec, preset=preset)
+
+
+def _ranked(problem: Problem, n_columns: dict[str, int]) -> list[Trial]:
+    """Every variant of every model that suits the table, first variants first."""
+    names = [*FIRST, *(name for name in sorted(registry.entries("models")) if name not in FIRST)]
+    models = [registry.get("models", name) for name in names]
+    n_rows = min(len(fit) for fit, _ in problem.pairs)
+    models = [model for model in models if model.suits(problem.task, n_rows, n_columns[model.preset])]
+    skewed = has_log_shape(problem)
+    ranked: list[tuple[int, Trial]] = []
+    for model in models:
+        for rank, settings in enumerate(model.variants):
+            name = model.name if rank == 0 else f"{model.name} {rank + 1}"
+            trial = Trial(name=name, model=model, spec=model.spec(**settings), preset=model.preset)
+            ranked.append((rank, trial))
+            if skewed and rank == 0 and model.name != "constant":
+                logged = Trial(name=f"{name} of log", model=model, spec=trial.spec, preset=trial.preset, log=True)
+                ranked.append((1, logged))
+    return [trial for _, trial in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def has_log_shape(problem: Problem) -> bool:
+    """Whether a positive target is skewed, and its logarithm clearly less so."""
+    import numpy as np
+
+    if problem.task.is_classification or problem.y.min() < 0:
+        return False
+    raw, logged = _skew(problem.y), _skew(np.log1p(problem.y))
+    return raw > 1.0 and abs(logged) < raw / 2
+
+
+def _skew(values: Any) -> float:
+
+    centred = values - values.mean()
+    deviation = centred.std()
+    return float((centred**3).mean() / deviation**3) if deviation > 0 else 0.0
