@@ -9,7 +9,7 @@ from modelwright.evaluation.base import EvaluateSpec, constant_answer, evaluate
 if TYPE_CHECKING:
     from modelwright.evaluation.card import model_card
     from modelwright.evaluation.report import report_page
-    from modelwright.evaluation.summary import headline, summary_table
+    from modelwright.evaluation.text import headline, summary_table
 
 __all__ = [
     "EvaluateSpec",
@@ -21,7 +21,7 @@ __all__ = [
     "summary_table",
 ]
 
-_LAZY = {"model_card": "card", "report_page": "report", "headline": "summary", "summary_table": "summary"}
+_LAZY = {"model_card": "card", "report_page": "report", "headline": "text", "summary_table": "text"}
 
 
 def __getattr__(name: str) -> Any:

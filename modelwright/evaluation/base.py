@@ -59,7 +59,8 @@ def constant_answer(task_classes: tuple[str, ...], target: Any) -> np.ndarray:
         return np.array([float(known.cast(float).mean() or 0.0)])
     seen = Counter(as_text(value) for value in known.to_list())
     counts = np.array([seen[name] for name in task_classes], dtype=np.float64)
-    return counts / max(counts.sum(), 1.0)
+    shares: np.ndarray = counts / max(counts.sum(), 1.0)
+    return shares
 
 
 def evaluate(

@@ -36,11 +36,11 @@ def curves(answers: Answers, threshold: float, rng: np.random.Generator) -> dict
         "confusion": confusion(answers),
         "per_class": per_class(answers),
         "calibration": calibration(answers),
+        "scores": scores(answers),
         **_ranking(answers),
     }
     if answers.kind == "binary":
         made["confusion"]["threshold"] = threshold
-        made["scores"] = scores(answers)
     return made
 
 
@@ -132,12 +132,16 @@ def _wilson(share: float, n_rows: int, z: float = 1.959964) -> tuple[float, floa
 
 
 def scores(answers: Answers) -> dict[str, Any]:
-    """How the probability of class 1 is spread, per true class: `edges` (0 to 1) and `counts` by class."""
+    """How probabilities are spread: `edges` (0 to 1) and `counts` by group.
+
+    Binary: the probability of class 1, by true class. Else: that of the answer, when wrong and when right.
+    """
     assert answers.probabilities is not None
     edges = np.linspace(0.0, 1.0, N_BARS + 1)
-    likely = np.clip(answers.probabilities[:, 1], 0.0, 1.0)
+    score, hit = metrics.confidence_and_hit(answers.truth, answers.probabilities)
+    groups = answers.classes if answers.kind == "binary" else ("wrong", "right")
     counts = {
-        name: np.histogram(likely[answers.truth == k], bins=edges)[0].tolist() for k, name in enumerate(answers.classes)
+        name: np.histogram(np.clip(score[hit == k], 0.0, 1.0), bins=edges)[0].tolist() for k, name in enumerate(groups)
     }
     return {"edges": _plain(edges), "counts": counts}
 

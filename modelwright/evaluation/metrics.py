@@ -41,7 +41,8 @@ class Measure:
 def _ratio(top: Floats, bottom: Floats, otherwise: float = np.nan) -> Floats:
     """`top / bottom`, and `otherwise` where `bottom` is zero."""
     top, bottom = np.broadcast_arrays(np.asarray(top, dtype=float), np.asarray(bottom, dtype=float))
-    return np.divide(top, bottom, out=np.full(top.shape, otherwise), where=bottom > 0)
+    divided: Floats = np.divide(top, bottom, out=np.full(top.shape, otherwise), where=bottom > 0)
+    return divided
 
 
 def _mean(losses: Floats, weights: Floats) -> Floats:
@@ -55,7 +56,7 @@ def _mean_over(values: Floats, present: NDArray[np.bool_]) -> Floats:
 
 
 def _one_hot(classes: Ints, n_classes: int) -> Floats:
-    return (classes[:, None] == np.arange(n_classes)).astype(float)
+    return np.asarray(classes[:, None] == np.arange(n_classes), dtype=np.float64)
 
 
 def _tallies(truth: Ints, predicted: Ints, weights: Floats) -> tuple[Floats, Floats, Floats]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import floor, isfinite, log10
 from typing import TYPE_CHECKING, Any
 
 from modelwright.evaluation.names import NAMES
@@ -13,35 +13,37 @@ if TYPE_CHECKING:
 FEW_ROWS = 100
 
 
-def figure(value: float | None, *, share: bool = False) -> str:
-    """A number as people write it: shares with three places, the rest with four figures.
+def figure(value: float | None, *, like: float | None = None) -> str:
+    """A number as people write it, with three to four figures; `like` lends its number of decimals.
 
-    >>> figure(0.98765, share=True), figure(54.3211), figure(1234567.8), figure(0.00012345), figure(None)
-    ('0.988', '54.32', '1,234,568', '0.0001235', '–')
+    >>> figure(0.98765), figure(54.3211), figure(1234567.8), figure(0.0012345), figure(None)
+    ('0.988', '54.32', '1,234,568', '0.00123', '–')
+    >>> figure(0.0442, like=0.131), figure(3e-9), figure(0.0)
+    ('0.044', '3.00e-09', '0')
     """
     if value is None or not isfinite(value):
         return "–"
-    if share:
-        return f"{value:.3f}"
-    size = abs(value)
-    if size >= 1e15:
-        return f"{value:.3e}"
-    if size >= 1000:
-        return f"{value:,.0f}"
-    if size == 0 or size >= 1:
-        return f"{value:.4g}"
-    return f"{value:.3f}" if size >= 0.1 else f"{value:.4g}"
+    pattern = value if like is None or not isfinite(like) else like
+    size = abs(pattern)
+    if size >= 1e12 or 0.0 < size < 1e-4:
+        return f"{value:.2e}"
+    if size == 0.0:
+        return f"{value:.3g}"
+    decimals = 3 if 0.1 <= size < 10 else max(0, min(6, 2 - floor(log10(size)) + (size >= 1)))
+    told = f"{value:,.{0 if size >= 1000 else decimals}f}"
+    return told.removeprefix("-") if float(told.replace(",", "")) == 0.0 else told
 
 
-def percent(share: float) -> str:
+def percent(share: float, *, like: float | None = None) -> str:
     """A share in percent: whole, but with a tenth near the ends, where it matters.
 
-    >>> percent(0.634), percent(0.9934), percent(1.0), percent(0.004)
-    ('63 %', '99.3 %', '100 %', '0.4 %')
+    >>> percent(0.634), percent(0.9934), percent(1.0), percent(0.0004), percent(0.94, like=0.97)
+    ('63%', '99.3%', '100%', '0.04%', '94.0%')
     """
-    hundredths = 100.0 * share
-    whole = 5 <= hundredths <= 95 or hundredths in (0.0, 100.0)
-    return f"{hundredths:.0f} %" if whole else f"{hundredths:.1f} %".replace("100.0", "99.9")
+    hundredths, pattern = 100.0 * share, 100.0 * (share if like is None else like)
+    if 5 <= pattern <= 95 or (hundredths == pattern and pattern in (0.0, 100.0)):
+        return f"{hundredths:.0f}%"
+    return f"{hundredths:.1f}%" if hundredths >= 0.1 or hundredths == 0.0 else f"{hundredths:.1g}%"
 
 
 def label(name: str) -> str:
@@ -55,14 +57,13 @@ def is_share(name: str) -> bool:
 
 
 def metric_figure(metric: Metric) -> str:
-    """The metric's value, formatted for its kind."""
-    return figure(metric.value, share=is_share(metric.name))
+    """The metric's value, formatted for its size."""
+    return figure(metric.value)
 
 
 def metric_range(metric: Metric) -> str:
-    """The metric's interval, e.g. `0.93 to 0.99`."""
-    share = is_share(metric.name)
-    return f"{figure(metric.low, share=share)} to {figure(metric.high, share=share)}"
+    """The metric's interval with the value's decimals, e.g. `0.930 to 0.991`."""
+    return f"{figure(metric.low, like=metric.value)} to {figure(metric.high, like=metric.value)}"
 
 
 def find(metrics: tuple[Metric, ...], name: str) -> Metric | None:
@@ -79,8 +80,8 @@ def headline(report: Report, *, target: str = "the target") -> str:
     >>> report = Report(task="binary", n_rows=114, primary="accuracy", metrics=(right,), baseline=(base,),
     ...                 slices=(), curves={}, importance={})
     >>> headline(report)
-    'On 114 rows it had never seen, the model answers 97.0 % rightly (95 % interval: 94 % to 99.0 %).
-    Always giving the commonest answer would be right for 63 %.'
+    'On 114 rows it had never seen, the model answers 97.0% rightly (95% interval: 94.0% to 99.0%).
+    Always giving the commonest answer would be right for 63%.'
     """
     confidence = percent(float(report.curves.get("confidence", 0.95)))
     rows = "1 row" if report.n_rows == 1 else f"{report.n_rows:,} rows"
@@ -88,7 +89,8 @@ def headline(report: Report, *, target: str = "the target") -> str:
     told = find(report.metrics, name) or report[report.primary]
     base = find(report.baseline, told.name)
     if told.name == "accuracy":
-        span = f"{confidence} interval: {percent(told.low)} to {percent(told.high)}"
+        low, high = (percent(edge, like=told.value) for edge in (told.low, told.high))
+        span = f"{confidence} interval: {low} to {high}"
         first = f"On {rows} it had never seen, the model answers {percent(told.value)} rightly ({span})."
         rest = f"Always giving the commonest answer would be right for {percent(base.value)}." if base else ""
     elif told.name == "mae":
@@ -107,11 +109,12 @@ def verdict(report: Report) -> tuple[str, str]:
     gain = report.curves.get("gain")
     if not gain:
         return "unknown", "There is no baseline to hold the model against."
-    name, share = label(report.primary), is_share(report.primary)
+    name, primary = label(report.primary), report[report.primary]
     base = find(report.baseline, report.primary)
-    against = f"{metric_figure(report[report.primary])} against {metric_figure(base)}" if base else ""
+    against = f"{metric_figure(primary)} against {figure(base.value, like=primary.value)}" if base else ""
     if gain["low"] > 0:
-        amount = f"{figure(gain['low'], share=share)} to {figure(gain['high'], share=share)}"
+        low, high = (figure(gain[edge], like=gain["value"]) for edge in ("low", "high"))
+        amount = f"{low} to {high}"
         return "better", f"Better than the baseline: {name} {against}, a gain of {amount}."
     if gain["high"] < 0:
         return "worse", f"Worse than the baseline: {name} {against}. Do not use this model."
@@ -139,8 +142,8 @@ def _worst_slice(report: Report) -> str:
     worse = [one for one in report.slices if one.get("differs") and _is_worse(report, one)]
     if not worse:
         return ""
-    one, share = worse[0], is_share(report.primary)
-    value, rest = figure(one["value"], share=share), figure(one["rest"], share=share)
+    one = worse[0]
+    value, rest = figure(one["value"]), figure(one["rest"], like=one["value"])
     more = f" {len(worse) - 1} more such groups are listed under Slices." if len(worse) > 1 else ""
     where = f"{short(str(one['column']))} = {short(str(one['level']))}"
     return f"Weaker where {where}: {label(report.primary)} {value}, against {rest} elsewhere.{more}"
@@ -193,6 +196,6 @@ def summary_table(report: Report) -> list[tuple[str, str, str, str]]:
     rows = []
     for metric in ordered:
         base = find(report.baseline, metric.name)
-        told = metric_figure(base) if base else "–"
+        told = figure(base.value, like=metric.value) if base else "–"
         rows.append((label(metric.name), metric_figure(metric), metric_range(metric), told))
     return rows

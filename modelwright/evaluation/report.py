@@ -1,0 +1,459 @@
+"""The report: one self-contained HTML page, the same bytes for the same values.
+
+The page asks nothing of a network and runs no script. Whatever the data, it stays under 2 MB: every list is
+cut (and says so) and every text shortened. Names and levels come from the data, so all is escaped: by Jinja
+in the page and by `pictures.py` in the pictures.
+
+Reference: Mitchell et al. (2019), "Model cards for model reporting", for what a report owes its reader.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core.errors import UserError
+from modelwright.evaluation import pictures, text
+from modelwright.evaluation.names import NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from modelwright.core.data import Decision
+    from modelwright.core.values import Metric, Report, Trained
+
+MAX_SLICES, MAX_IMPORTANT, MAX_DECISIONS, MAX_CLEANED, MAX_CANDIDATES, MAX_FACTS = 30, 20, 150, 60, 40, 60
+N_OPEN_SLICES = 10
+MAX_BYTES = 2_000_000
+
+
+def report_page(
+    report: Report,
+    *,
+    title: str,
+    trained: Trained | None = None,
+    cleaning: Sequence[Mapping[str, Any]] | None = None,
+    decisions: Iterable[Decision] = (),
+    data_facts: Mapping[str, Any] | None = None,
+    run_facts: Mapping[str, Any] | None = None,
+    curl: str = "",
+) -> str:
+    """Write the report as one HTML page (text, under 2 MB).
+
+    `trained` adds target, classes and the leaderboard; `cleaning` is what cleaning's `summary` gives;
+    `decisions` are those of the earlier stages (the report's own are added); `data_facts` and `run_facts`
+    are shown as they are, name by name; `curl` is the line that asks the served model.
+
+    Raises `report.size` if the page would pass 2 MB all the same. Cost: some 30 ms.
+
+    >>> from modelwright.evaluation import evaluate
+    >>> from modelwright.testing.evaluation import straight_line
+    >>> trained, data = straight_line(n_rows=60)
+    >>> page = report_page(evaluate(trained, data), title="line <1>", trained=trained)
+    >>> page.startswith("<!doctype html>"), "line <1>" in page, "line &lt;1&gt;" in page
+    (True, False, True)
+    """
+    context = {
+        "title": text.short(title, 80),
+        "head": _head(report, trained),
+        "metrics": _metric_rows(report),
+        "errors": _errors(report),
+        "figures": _figures(report),
+        "importance": _important(report),
+        "slices": _slices(report),
+        "decisions": _decisions([*decisions, *report.decisions]),
+        "cleaning": _cleaning(cleaning or ()),
+        "candidates": _candidates(trained),
+        "data_facts": _facts(data_facts or {}),
+        "run_facts": _run_facts(run_facts or {}),
+        "curl": curl[:4000],
+        "confidence": text.percent(float(report.curves.get("confidence", 0.95))),
+    }
+    page: str = _template().render(context)
+    if len(page.encode()) > MAX_BYTES:
+        raise UserError(
+            "report.size",
+            f"the report page has {len(page.encode()):,} bytes, more than {MAX_BYTES:,}.",
+            hint="pass fewer facts; all else is bounded",
+        )
+    return page
+
+
+def _template() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = Path(__file__).parent
+    loader = FileSystemLoader(folder)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("report.html")
+
+
+def _drawn(picture: str) -> Any:
+    """Mark a picture as safe: `pictures.py` has escaped every text in it."""
+    from markupsafe import Markup
+
+    return Markup(picture)
+
+
+def _head(report: Report, trained: Trained | None) -> dict[str, Any]:
+    task = trained.task if trained else None
+    target = text.short(task.target, 60) if task else ""
+    primary, base = report[report.primary], text.find(report.baseline, report.primary)
+    word, sentence = text.verdict(report)
+    versus = ""
+    if base is not None:
+        versus = pictures.versus_picture(
+            text.label(primary.name),
+            (primary.value, primary.low, primary.high),
+            (base.value, base.low, base.high),
+            better=primary.better,
+        )
+    return {
+        "target": target,
+        "kind": {"binary": "one of two classes", "multiclass": "one of several classes"}.get(report.task, "a number"),
+        "classes": [text.short(name, 30) for name in task.classes[:8]] if task else [],
+        "n_more_classes": max(0, len(task.classes) - 8) if task else 0,
+        "headline": text.headline(report),
+        "verdict": sentence,
+        "word": word,
+        "versus": _drawn(versus),
+        "cautions": text.cautions(report),
+        "tiles": _tiles(report, primary, base),
+    }
+
+
+def _tiles(report: Report, primary: Metric, base: Metric | None) -> list[dict[str, str]]:
+    told = [
+        {
+            "name": text.label(primary.name),
+            "value": text.metric_figure(primary),
+            "note": text.metric_range(primary),
+        },
+        {
+            "name": "Constant baseline",
+            "value": text.figure(base.value, like=primary.value) if base else "–",
+            "note": "the same answer always",
+        },
+        {
+            "name": "Held-out rows",
+            "value": f"{report.n_rows:,}",
+            "note": "never seen in training",
+        },
+    ]
+    second = next((m for m in report.metrics if m.name != report.primary), None)
+    if second is not None:
+        told.insert(
+            1,
+            {
+                "name": text.label(second.name),
+                "value": text.metric_figure(second),
+                "note": text.metric_range(second),
+            },
+        )
+    return told
+
+
+def _metric_rows(report: Report) -> list[dict[str, Any]]:
+    rows = []
+    for metric in report.metrics:
+        base = text.find(report.baseline, metric.name)
+        known = NAMES.get(metric.name)
+        values = [metric.low, metric.high, *([base.value] if base else [])]
+        # A share is drawn on the whole span from 0 to 1, so that rows can be compared.
+        whole = (0.0, 1.0) if text.is_share(metric.name) else (min(0.0, *values), max(0.0, *values))
+        rows.append(
+            {
+                "label": text.label(metric.name),
+                "meaning": known.meaning if known else "",
+                "value": text.metric_figure(metric),
+                "range": text.metric_range(metric),
+                "baseline": text.figure(base.value, like=metric.value) if base else "–",
+                "better": metric.better,
+                "primary": metric.name == report.primary,
+                "picture": _drawn(
+                    pictures.range_picture(metric.value, metric.low, metric.high, base.value if base else None, whole)
+                ),
+            }
+        )
+    return rows
+
+
+def _errors(report: Report) -> dict[str, Any]:
+    """The confusion matrix with shares of each true class, and the measures of each class."""
+    matrix = report.curves.get("confusion")
+    if not matrix:
+        return {}
+    labels = [text.short(str(label), 24) for label in matrix["labels"]]
+    rows = []
+    for i, counts in enumerate(matrix["counts"]):
+        total = sum(counts)
+        cells = [
+            {
+                "n": f"{n:,}",
+                "share": round(100 * n / total) if total else 0,
+                "right": i == j,
+                "none": n == 0,
+            }
+            for j, n in enumerate(counts)
+        ]
+        rows.append({"label": labels[i], "cells": cells, "total": f"{total:,}"})
+    per_class = [
+        {
+            "label": text.short(str(one["class"])),
+            "n_rows": f"{one['n_rows']:,}",
+            **{name: text.figure(one[name]) for name in ("precision", "recall", "f1")},
+        }
+        for one in report.curves.get("per_class", ())
+    ]
+    threshold = matrix.get("threshold")
+    return {
+        "labels": labels,
+        "rows": rows,
+        "per_class": per_class,
+        "readings": _readings(matrix),
+        "threshold": text.figure(threshold) if threshold is not None else "",
+        "positive": labels[-1] if threshold is not None else "",
+    }
+
+
+def _readings(matrix: Mapping[str, Any]) -> list[str]:
+    """The confusion matrix in words: what is found and missed, or the commonest confusions."""
+    labels = [text.short(str(label), 40) for label in matrix["labels"]]
+    counts = matrix["counts"]
+    if "threshold" in matrix:
+        found, missed, false = counts[1][1], counts[1][0], counts[0][1]
+        return [
+            f"Of {found + missed:,} rows that are {labels[1]}, {found:,} are found and {missed:,} missed.",
+            f"Of {found + false:,} rows said to be {labels[1]}, {found:,} are and {false:,} are not.",
+        ]
+    mixed = [(n, i, j) for i, row in enumerate(counts) for j, n in enumerate(row) if i != j and n > 0]
+    if not mixed:
+        return ["No row was given a wrong class."]
+    worst = sorted(mixed, key=lambda cell: (-cell[0], cell[1], cell[2]))[:3]
+    return [f"{labels[i]} taken for {labels[j]}: {n:,} {'row' if n == 1 else 'rows'}." for n, i, j in worst]
+
+
+def _figures(report: Report) -> list[dict[str, Any]]:
+    """Picture, title, what to see in it, and a legend, for this kind of task."""
+    made = _value_figures(report) if report.task == "regression" else _class_figures(report)
+    return [{"legend": [], **one, "picture": _drawn(one["picture"])} for one in made if one["picture"]]
+
+
+def _value_figures(report: Report) -> list[dict[str, Any]]:
+    curves = report.curves
+    points, residuals = curves["scatter"], curves["residuals"]
+    n_shown = len(points["actual"])
+    sample = f" {n_shown:,} of {report.n_rows:,} rows are drawn." if n_shown < report.n_rows else ""
+    outside = f" {residuals['n_outside']:,} rows lie outside." if residuals["n_outside"] else ""
+    return [
+        {
+            "title": "Actual against predicted",
+            "picture": pictures.scatter_picture(points["actual"], points["predicted"]),
+            "note": "On the line, the answer is exact." + sample,
+        },
+        {
+            "title": "Residuals",
+            "picture": pictures.residual_picture(points["actual"], points["predicted"]),
+            "note": "A shape other than a level cloud is something the model has not learnt.",
+        },
+        {
+            "title": "Spread of the error",
+            "picture": pictures.histogram_picture(residuals["edges"], residuals["counts"], "Actual − predicted"),
+            "note": "Right of the line, the answer was too low." + outside,
+        },
+        {
+            "title": "Calibration",
+            "picture": pictures.value_calibration_picture(curves["calibration"]),
+            "note": "Rows in ten groups by predicted value: does the mean come true?",
+        },
+    ]
+
+
+def _class_figures(report: Report) -> list[dict[str, Any]]:
+    curves = report.curves
+    binary = report.task == "binary"
+    legend = [] if binary else [text.short(str(line["class"]), 30) for line in curves["roc"]]
+    of = "" if binary else " One line for each of the commonest classes, against the rest."
+    made: list[dict[str, Any]] = [
+        {
+            "title": "ROC curve",
+            "picture": pictures.curve_picture(curves["roc"], roc=True),
+            "note": "The closer to the upper left, the better; the dashed line is chance." + of,
+            "legend": legend,
+        },
+        {
+            "title": "Precision and recall",
+            "picture": pictures.curve_picture(curves["precision_recall"], roc=False),
+            "note": "What is found, and how much of what is claimed is true."
+            + (" Dashed: claiming every row." if binary else of),
+            "legend": legend,
+        },
+        {
+            "title": "Calibration",
+            "picture": pictures.calibration_picture(curves["calibration"], top_class=not binary),
+            "note": "On the dashed line, a chance of 70% comes true 70 times in 100. Bars are 95% intervals.",
+        },
+    ]
+    spread = curves["scores"]
+    threshold = curves["confusion"].get("threshold")
+    by_class = "The further apart the two, the better. The upright line is the threshold."
+    by_hit = "Wrong answers should be the unsure ones: if they sit on the right, do not trust the chances."
+    made.append(
+        {
+            "title": "Probabilities by true class" if binary else "How sure, when right and when wrong",
+            "picture": pictures.scores_picture(spread["edges"], spread["counts"], threshold),
+            "note": by_class if binary else by_hit,
+        }
+    )
+    return made
+
+
+def _important(report: Report) -> dict[str, Any]:
+    ordered = sorted(report.importance.items(), key=lambda pair: (-pair[1], pair[0]))
+    ordered = [(name, value) for name, value in ordered if value > 0.0]
+    most = ordered[0][1] if ordered else 1.0
+    total = sum(value for _, value in ordered) or 1.0
+    rows = [
+        {
+            "name": text.short(name, 60),
+            "width": round(100 * value / most, 1),
+            "share": text.percent(value / total),
+        }
+        for name, value in ordered[:MAX_IMPORTANT]
+    ]
+    return {
+        "rows": rows,
+        "n_more": max(0, len(ordered) - MAX_IMPORTANT),
+        "n_unused": len(report.importance) - len(ordered),
+    }
+
+
+def _slices(report: Report) -> dict[str, Any]:
+    if not report.slices:
+        return {"rows": []}
+    overall = report[report.primary]
+    shown = [*report.slices[:MAX_SLICES]]
+    bounds = (min(one["low"] for one in shown), max(one["high"] for one in shown))
+    lower = overall.better == "lower"
+    n_open = max(N_OPEN_SLICES, 1 + max((i for i, one in enumerate(shown) if one["differs"]), default=0))
+    rows = []
+    for one in shown:
+        worse = one["value"] > one["rest"] if lower else one["value"] < one["rest"]
+        rows.append(
+            {
+                "column": text.short(str(one["column"])),
+                "level": text.short(str(one["level"])),
+                "n_rows": f"{one['n_rows']:,}",
+                "value": text.figure(one["value"]),
+                "rest": text.figure(one["rest"], like=one["value"]),
+                "mark": ("worse" if worse else "better") if one["differs"] else "",
+                "picture": _drawn(pictures.range_picture(one["value"], one["low"], one["high"], overall.value, bounds)),
+            }
+        )
+    return {
+        "rows": rows[:n_open],
+        "folded": rows[n_open:],
+        "metric": text.label(report.primary),
+        "n_all": len(report.slices),
+        "n_more": len(report.slices) - len(rows),
+        "n_marked": sum(bool(one["differs"]) for one in report.slices),
+    }
+
+
+def _decisions(decisions: Sequence[Decision]) -> dict[str, Any]:
+    stages: dict[str, list[dict[str, str]]] = {}
+    for one in decisions[:MAX_DECISIONS]:
+        line = {
+            "about": text.short(one.about, 80),
+            "choice": text.short(one.choice, 160),
+            "reason": text.short(one.reason, 400),
+        }
+        stages.setdefault(text.short(one.stage), []).append(line)
+    return {"stages": stages, "n": len(decisions), "n_more": max(0, len(decisions) - MAX_DECISIONS)}
+
+
+def _candidates(trained: Trained | None) -> dict[str, Any]:
+    if trained is None or not trained.leaderboard:
+        return {"rows": []}
+    board = trained.leaderboard
+    shown = list(board[:MAX_CANDIDATES])
+    rows = [
+        {
+            "name": text.short(one.name, 60),
+            "score": text.figure(one.score),
+            "weight": text.percent(one.weight) if one.weight > 0 else "",
+            "seconds": f"{one.fit_s:.1f} s",
+            "settings": text.short(", ".join(f"{k} {v}" for k, v in one.settings.items()), 160),
+        }
+        for one in shown
+    ]
+    return {
+        "rows": rows,
+        "metric": text.label(board[0].metric),
+        "n_more": len(board) - len(shown),
+    }
+
+
+def _cleaning(summary: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Cleaning's summary as rows; a key that is not known here is told as it is, never dropped."""
+    rows = []
+    for one in summary[:MAX_CLEANED]:
+        rest = {key: value for key, value in one.items() if key not in _CLEANING_KEYS}
+        count = next((one[key] for key in ("n", "n_cells", "n_rows", "count") if key in one), None)
+        reasons = [str(one.get("reason") or ""), *(f"{k}: {plain_fact(v)}" for k, v in rest.items())]
+        rows.append(
+            {
+                "step": text.short(str(one.get("step") or one.get("what") or "changed"), 60),
+                "column": text.short(str(one.get("column") or ""), 60),
+                "n": plain_fact(count),
+                "reason": text.short("; ".join(part for part in reasons if part), 300),
+                "examples": [_example(example) for example in list(one.get("examples") or ())[:3]],
+            }
+        )
+    return {"rows": rows, "n_more": max(0, len(summary) - MAX_CLEANED)}
+
+
+_CLEANING_KEYS = ("step", "what", "column", "n", "n_cells", "n_rows", "count", "reason", "examples")
+
+
+def _example(example: Any) -> tuple[str, str]:
+    """What a cell was and what it became; a missing cell is told as such."""
+    if isinstance(example, dict):
+        pair = (example.get("before"), example.get("after"))
+    elif isinstance(example, (list, tuple)) and len(example) >= 2:
+        pair = (example[0], example[1])
+    else:
+        return text.short(str(example)), ""
+    before, after = ("(missing)" if value is None else text.short(str(value)) for value in pair)
+    return before, after
+
+
+def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(text.short(str(name), 80), plain_fact(value)) for name, value in list(facts.items())[:MAX_FACTS]]
+
+
+def _run_facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Seeds and digests keep their letters: no commas in them."""
+    return _facts({name: str(value) if isinstance(value, int) else value for name, value in facts.items()})
+
+
+def plain_fact(value: Any) -> str:
+    """A fact as text: whole numbers with commas, lists joined, nothing as a dash.
+
+    >>> plain_fact(12345), plain_fact(["a", "b"]), plain_fact(None), plain_fact(0.25)
+    ('12,345', 'a, b', '–', '0.250')
+    """
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    if isinstance(value, float):
+        return text.figure(value)
+    if isinstance(value, (list, tuple)):
+        told = ", ".join(plain_fact(item) for item in value[:12])
+        return text.short(told + (", ..." if len(value) > 12 else ""), 400)
+    return text.short(str(value), 400)
