@@ -1,0 +1,130 @@
+"""The runtime's own command line: serve, predict and show a package. Needs no training library."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from modelwright_runtime.errors import WrightError
+
+if TYPE_CHECKING:
+    from modelwright_runtime.model import Model
+
+_EXAMPLES = """examples:
+  python -m modelwright_runtime serve income.wright --port 8000
+  python -m modelwright_runtime predict income.wright rows.csv -o answers.csv
+  python -m modelwright_runtime predict income.wright rows.jsonl -o -
+  python -m modelwright_runtime show income.wright
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when it did its work, 2 when the input was at fault, 1 when the machine was."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except WrightError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return problem.exit_code
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        "wright-runtime", description="Serve, ask and show Modelwright packages.", epilog=_EXAMPLES,
+        formatter_class=layout,
+    )  # fmt: skip
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser(
+        "serve", help="answer over HTTP until Ctrl-C", formatter_class=layout,
+        epilog="examples:\n  python -m modelwright_runtime serve income.wright\n"
+        "  WRIGHT_TOKEN=... python -m modelwright_runtime serve a.wright b.wright --host 0.0.0.0\n",
+    )  # fmt: skip
+    serve.add_argument("packages", nargs="+", metavar="FILE", help="one or more .wright files; the first is /predict")
+    serve.add_argument("--host", default="127.0.0.1", help="other than loopback needs WRIGHT_TOKEN [127.0.0.1]")
+    serve.add_argument("--port", type=_port, default=8000, help="0 takes a free one [8000]")
+    serve.set_defaults(run=_serve)
+    predict = commands.add_parser(
+        "predict", help="answer a file of rows, one line per row, in its order", formatter_class=layout,
+        epilog="examples:\n  python -m modelwright_runtime predict income.wright rows.csv -o answers.csv\n",
+    )  # fmt: skip
+    predict.add_argument("package", metavar="FILE", help="a .wright file")
+    predict.add_argument("rows", help="rows.csv (with a header) or rows.jsonl")
+    predict.add_argument("-o", "--output", default="-", help="answers.csv, answers.jsonl, or - for CSV here [-]")
+    predict.set_defaults(run=_predict)
+    show = commands.add_parser("show", help="what a package is and how good it is", formatter_class=layout,
+                               epilog="examples:\n  python -m modelwright_runtime show income.wright\n")  # fmt: skip
+    show.add_argument("package", metavar="FILE", help="a .wright file")
+    show.set_defaults(run=_show)
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be 0 to 65535; got {text!r}")
+    return int(text)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from modelwright_runtime.model import load
+    from modelwright_runtime.server import curl_line, serve
+
+    models = [load(path) for path in options.packages]
+    token = os.environ.get("WRIGHT_TOKEN") or None
+
+    def ready(address: str) -> None:
+        print(f"serving {', '.join(model.name for model in models)} at {address} (Ctrl-C stops)")
+        print(f"try it:\n{curl_line(models[0], address, needs_token=token is not None)}", flush=True)
+
+    serve(models, host=options.host, port=options.port, token=token, ready=ready)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from modelwright_runtime.files import predict_file
+    from modelwright_runtime.model import load
+
+    n_rows, warnings = predict_file(load(options.package), options.rows, options.output)
+    for warning in warnings[:20]:
+        print(f"warning: {warning}", file=sys.stderr)
+    if len(warnings) > 20:
+        print(f"warning: ... and {len(warnings) - 20} more", file=sys.stderr)
+    if options.output != "-":
+        print(f"{n_rows} answers in {options.output}", file=sys.stderr)
+
+
+def _show(options: argparse.Namespace) -> None:
+    from modelwright_runtime.model import load
+
+    print(describe(load(options.package)))
+
+
+def describe(model: Model) -> str:
+    """A package as a readable page."""
+    task = model.signature.task
+    lines = [f"{model.name}: {task.kind} of {task.target}"]
+    if task.classes:
+        lines.append(f"classes: {', '.join(task.classes)}")
+    if task.kind == "binary":
+        lines.append(f"says {task.classes[1]!r} from probability {model.signature.threshold:g}")
+    kinds = {reading.column: reading.kind for reading in model.signature.readings}
+    lines.append("columns: " + ", ".join(f"{name} ({kinds[name]})" for name in model.columns))
+    for metric in model.facts["metrics"].get("metrics", []):
+        lines.append(f"{metric['name']}: {metric['value']:.4g} ({metric['low']:.4g} to {metric['high']:.4g})")
+    data = model.facts["data"]
+    lines.append(f"trained on {data['splits']['n_train']:,} of {data['raw']['n_rows']:,} rows")
+    rows = model.facts["golden"]["rows"]
+    lines.append(f"{len(rows)} golden rows replayed, largest difference {model.facts['largest_difference']:.1e}")
+    lines.append(f"sha256: {model.facts['digest']}")
+    return "\n".join([*lines, "", model.facts["card"]])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Files of rows to files of answers with the standard library alone: CSV and JSON lines, streamed."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import itertools
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+
+from modelwright_runtime.cells import MAX_NOTES
+from modelwright_runtime.errors import SystemFault, UserError
+from modelwright_runtime.model import Model
+from modelwright_runtime.predictions import Predictions
+
+_CHUNK_ROWS = 10_000
+_DELIMITERS = ",;\t|"
+_encode = msgspec.json.Encoder().encode
+
+
+def predict_file(model: Model, rows: str, output: str = "-") -> tuple[int, list[str]]:
+    """Answer `rows` (.csv with a header, or .jsonl) into `output` (.csv, .jsonl, or `-` for CSV on stdout).
+
+    One line per row, in its order: `prediction`, and `probability_<class>` for each class. Rows are numbered from
+    0 in the warnings. A file is written aside and renamed when it is whole. Returns how many rows there were, and
+    the warnings (at most 100). Raises `UserError` `predict.file`, `predict.row` or `rows.missing_column`.
+    """
+    _check_ending(rows, (".csv", ".jsonl"), "the file of rows")
+    if output != "-":
+        _check_ending(output, (".csv", ".jsonl"), "the output")
+    n_rows, warnings = 0, list[str]()
+    with _source(rows) as source, _target(output) as target:
+        write = _lines_writer(target) if output.endswith(".jsonl") else _csv_writer(target, model)
+        for chunk in _chunks(source, rows):
+            answered = model.predict(chunk)
+            write(answered)
+            for note in answered.warnings[: MAX_NOTES - len(warnings)]:
+                warnings.append(f"row {n_rows + note.row}, column {note.column!r}: {note.message}")
+            n_rows += len(chunk)
+    return n_rows, warnings
+
+
+def _check_ending(path: str, endings: tuple[str, ...], what: str) -> None:
+    if not path.endswith(endings):
+        raise UserError("predict.file", f"{what} must end in {' or '.join(endings)}; got {path!r}.")
+
+
+@contextlib.contextmanager
+def _source(path: str) -> Iterator[TextIO]:
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            yield file
+    except FileNotFoundError:
+        raise UserError("predict.file", f"there is no file {path}.") from None
+    except UnicodeDecodeError as problem:
+        raise UserError(
+            "predict.file", f"{path} is not UTF-8: byte {problem.object[problem.start]:#x}.", hint="save it as UTF-8"
+        ) from None
+    except IsADirectoryError:
+        raise UserError("predict.file", f"{path} is a folder.") from None
+    except OSError as problem:
+        raise SystemFault("predict.disk", f"reading or writing failed: {problem.strerror}.") from None
+
+
+@contextlib.contextmanager
+def _target(path: str) -> Iterator[TextIO]:
+    if path == "-":
+        yield sys.stdout
+        return
+    place = Path(path)
+    aside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    try:
+        with aside.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        aside.replace(place)
+    except FileNotFoundError:
+        raise UserError("predict.file", f"there is no folder {place.parent}.") from None
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _chunks(source: TextIO, path: str) -> Iterator[list[dict[str, Any]]]:
+    rows = _json_rows(source, path) if path.endswith(".jsonl") else _csv_rows(source, path)
+    while chunk := list(itertools.islice(rows, _CHUNK_ROWS)):
+        yield chunk
+
+
+def _csv_rows(source: TextIO, path: str) -> Iterator[dict[str, Any]]:
+    header = source.readline()
+    if not header.strip():
+        raise UserError("predict.file", f"{path} is empty; its first line must name the columns.")
+    delimiter = max(_DELIMITERS, key=header.count)
+    names = next(csv.reader([header.rstrip("\r\n")], delimiter=delimiter))
+    reader = csv.reader(source, delimiter=delimiter)
+    try:
+        for cells in reader:
+            if cells and len(cells) != len(names):
+                raise UserError(
+                    "predict.row",
+                    f"{path}, line {reader.line_num + 1}: {len(cells)} cells where the header names {len(names)}.",
+                )
+            if cells:
+                yield dict(zip(names, cells, strict=True))
+    except csv.Error as problem:
+        raise UserError("predict.row", f"{path}, line {reader.line_num + 1}: {problem}.") from None
+
+
+def _json_rows(source: TextIO, path: str) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(source, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = msgspec.json.decode(line)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError) as problem:
+            raise UserError("predict.row", f"{path}, line {number} is no JSON: {problem}.") from None
+        if not isinstance(row, dict):
+            raise UserError("predict.row", f"{path}, line {number} is no object of column names and values.")
+        yield row
+
+
+def _lines_writer(target: TextIO) -> Any:
+    def write(answered: Predictions) -> None:
+        target.writelines(_encode(row).decode() + "\n" for row in answered.rows())
+
+    return write
+
+
+def _csv_writer(target: TextIO, model: Model) -> Any:
+    writer = csv.writer(target, lineterminator="\n")
+    classes = model.signature.task.classes
+    writer.writerow(["prediction", *(f"probability_{name}" for name in classes)])
+
+    def write(answered: Predictions) -> None:
+        writer.writerows(row.values() for row in answered.rows())
+
+    return write
