@@ -12,6 +12,7 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from modelwright.core.errors import UserError, nearest
@@ -102,6 +103,17 @@ def get(stage: str, name: str) -> Any:
     """
     module, _, attribute = entry(stage, name).where.partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def verbs(stage: str) -> ModuleType:
+    """The public functions of a stage, for a stage that builds on it (training on features).
+
+    >>> verbs("features").preset("plain").most_few
+    10
+    """
+    if stage not in BUILT_IN:
+        raise UserError("registry.stage", f"there is no stage {stage!r}.", hint=nearest(stage, BUILT_IN))
+    return importlib.import_module(f"modelwright.{stage}")
 
 
 def plug_in_methods(stage: str) -> dict[str, Callable[..., Any]]:
