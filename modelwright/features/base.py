@@ -239,8 +239,7 @@ def _learn_step(step: Step, x: Any, **learning: Any) -> tuple[State, np.ndarray]
 def _join(matrices: Sequence[np.ndarray]) -> np.ndarray:
     import numpy as np
 
-    joined: np.ndarray = np.concatenate(matrices, axis=1).clip(-LARGEST, LARGEST).astype(np.float32)
-    return joined
+    return np.concatenate([x.clip(-LARGEST, LARGEST).astype(np.float32) for x in matrices], axis=1)
 
 
 def apply(state: FeatureState, data: Dataset) -> np.ndarray:

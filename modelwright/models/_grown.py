@@ -44,6 +44,8 @@ def fitted(
 
     from modelwright.core.values import Fitted
 
+    if hasattr(model, "n_jobs"):
+        model.set_params(n_jobs=1)  # threads add up the trees in any order, and rounding shows it
     trees = [read_tree(tree, 1.0 / len(grown)) for tree in grown]
 
     def predict(x: np.ndarray) -> np.ndarray:

@@ -50,6 +50,7 @@ def fit(
     >>> fitted.predict(np.array([[4.5]], np.float32)).round(3).tolist()
     [[0.5, 0.5]]
     """
+    from scipy.special import softmax
     from sklearn.naive_bayes import GaussianNB
 
     from modelwright.core.values import Fitted
@@ -60,11 +61,12 @@ def fit(
     present, position = present_classes(y)
     model = GaussianNB(var_smoothing=spec.smoothing)
     model.fit(x.astype("float64"), position, sample_weight=weights)
-    # a matrix of constant columns has no variance at all
-    model.var_ = model.var_ + (1e-9 if not model.var_.all() else 0.0)
+    model.var_[model.var_ == 0] = 1.0  # only where every column is constant: they say nothing, whatever their width
 
     def predict(x: np.ndarray) -> np.ndarray:
-        return spread(model.predict_proba(x.astype("float64")), present, len(task.classes))
+        likelihood = model.predict_joint_log_proba(x.astype("float64"))
+        # scikit-learn's own shares do not sum to 1 far from all classes, where likelihoods are tiny
+        return spread(softmax(likelihood, axis=1), present, len(task.classes))
 
     return Fitted(
         predict=predict,

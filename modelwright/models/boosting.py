@@ -114,7 +114,8 @@ def _settings(spec: BoostingSpec, n_classes: int | None, n_rows: int, seed: int)
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": spec.threads,
+        # below some size threads wait for each other longer than they work
+        "num_threads": spec.threads if n_rows >= 10_000 else 1,
         "feature_pre_filter": False,
         "enable_bundle": True,
         "verbosity": -1,

@@ -84,7 +84,8 @@ def _settings(spec: ForestSpec, task: Task, n_rows: int, seed: int) -> dict[str,
         # growing by the best leaf first is slower, so it is asked for only where the bound can bind
         "max_leaf_nodes": spec.max_leaves if n_rows > spec.max_leaves * spec.min_leaf else None,
         "max_features": spec.column_share or ("sqrt" if task.is_classification else 1 / 3),
-        "n_jobs": spec.threads,
+        # below some size threads wait for each other longer than they work
+        "n_jobs": spec.threads if n_rows >= 2000 else 1,
         "random_state": seed,
     }
 
