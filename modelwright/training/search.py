@@ -155,7 +155,6 @@ def _leaderboard(results: list[Result], chosen: list[tuple[Result, float]], metr
             settings=result.trial.spec.to_plain(),
             metric=metric,
             score=as_score(metric, result.loss),
-            fit_s=round(result.fit_s, 4),
             weight=share.get(id(result), 0.0),
         )
         for result in ordered
@@ -171,15 +170,21 @@ def _in_order_of(splits: Splits, validation: np.ndarray) -> np.ndarray:
 
 
 def _with_parity(trained: Trained, problem: Problem, members: list[Member], data: Dataset, splits: Splits) -> Trained:
-    """Measure the largest difference between graph and libraries, on training rows and on held-out ones."""
+    """Measure the largest difference between graph and libraries, on training rows and on held-out ones.
+
+    Of values it is relative to those above 1, as packages reckon it.
+    """
     from dataclasses import replace
 
     import numpy as np
+
+    from modelwright_runtime.model import largest_difference
 
     some = rows_at(problem.data, np.arange(min(PARITY_ROWS, len(problem.y))))
     held_out = data.take(splits.test[:PARITY_ROWS])
     differences = [0.0]
     for rows in (some, held_out):
         if rows.n_rows:
-            differences.append(float(np.abs(trained.predict(rows) - answer(members, rows)).max()))
+            relative = not problem.task.is_classification
+            differences.append(largest_difference(trained.predict(rows), answer(members, rows), relative=relative))
     return replace(trained, parity=max(differences))
