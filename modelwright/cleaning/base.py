@@ -1,0 +1,192 @@
+"""Cleaning: a raw table in, a typed table out; kept + removed = input, always.
+
+Every column gets a `Reading` (how a cell becomes a value), every removed row and changed cell a reason, every
+automatic choice a `Decision`. Serving reads cells by the same readings.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from modelwright.core.data import ROW_ID, Dataset, Decision, Role, Schema
+from modelwright.core.errors import UserError, nearest
+from modelwright.core.spec import Spec
+from modelwright.core.values import Cleaned, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from modelwright.cleaning.survey import Look
+    from modelwright_runtime.reading import Reading
+
+Step = Literal["missing", "sentinels", "numbers", "dates", "booleans", "categories", "columns", "leaks", "duplicates"]
+ColumnKind = Literal["number", "category", "boolean", "datetime", "text"]
+
+
+class CleanSpec(Spec):
+    """What cleaning may do. The defaults decide everything from the data."""
+
+    target: str | None = Field(None, description="column to be predicted; rows without it are removed")
+    kinds: dict[str, ColumnKind] = Field({}, description="columns whose kind is known, e.g. {zip: category}")
+    roles: dict[str, Role] = Field({}, description="columns whose role is known, e.g. {patient: group}")
+    missing: tuple[str, ...] = Field((), description="further words that mean a missing value")
+    day_first: bool | None = Field(
+        None, description="whether 01/02/2024 is the first of February; by default by evidence"
+    )
+    skip: tuple[Step, ...] = Field((), description="steps to leave out")
+    sample_rows: int = Field(100_000, ge=1000, description="rows looked at closely; smaller tables are looked at whole")
+
+
+def clean(data: Dataset, spec: CleanSpec = CleanSpec(), *, watch: Watch | None = None) -> Cleaned:  # noqa: B008
+    """Read every cell of a raw table as what it means, and remove what cannot be learned from.
+
+    Markers and sentinels become missing; numbers, dates and booleans in text become what they say; spellings
+    of a category are joined; repeated rows and rows without a target are removed; empty, constant,
+    identifier-like and leaking columns stay with role `ignored` or `id`. `kept.table` is lazy when the table
+    is large: writing it streams. Costs two passes over a large table, and memory for a sample of
+    `sample_rows` and 24 to 40 bytes a row.
+
+    Raises UserError `clean.target` (absent, empty, constant or an identifier), `schema.column`.
+
+    >>> import polars as pl
+    >>> table = pl.DataFrame({"size": ["12,5", "3,25", "?", "12,5"], "wood": [" oak", "oak", "OAK", "oak"]})
+    >>> cleaned = clean(Dataset.from_frame(table))
+    >>> cleaned.kept.frame.rows()
+    [(0, 12.5, 'oak'), (1, 3.25, 'oak'), (2, None, 'oak')]
+    >>> cleaned.removed.rows()
+    [(3, 'equal to an earlier row in every column, as read', 0)]
+    """
+    from modelwright.cleaning.kinds import choose_rules
+    from modelwright.cleaning.survey import survey
+
+    _check_names(data.schema, spec)
+    tell = watch or (lambda event: None)
+    spec = spec if spec.target or not data.schema.target else spec.but(target=data.schema.target)
+
+    def told_rows(n_rows: int) -> None:
+        tell({"stage": "cleaning", "event": "looked", "n_rows": n_rows, "of": data.n_rows})
+
+    looks = survey(data, spec.sample_rows, told_rows)
+    rules = choose_rules(looks, spec)
+    readings = tuple(rule.reading for rule in rules)
+    schema, sample, told = _schema(looks, rules, spec, data.schema)
+    if spec.target:
+        _check_target(schema, sample, spec.target, data.n_rows)
+    typed, removed, about_rows = _rows(data, readings, schema, sample, spec)
+    tell({"stage": "cleaning", "event": "rows", "n_removed": removed.height})
+    decisions = [decision for rule in rules for decision in rule.told] + told + about_rows
+    return _cleaned(data, typed, schema, removed, readings, decisions)
+
+
+def _check_names(schema: Schema, spec: CleanSpec) -> None:
+    if spec.target is not None and spec.target not in schema:
+        raise UserError(
+            "clean.target", f"there is no column {spec.target!r} to predict.", hint=nearest(spec.target, schema.names)
+        )
+    for name in (*spec.kinds, *spec.roles):
+        _ = schema[name]
+
+
+def _schema(
+    looks: Sequence[Look], rules: Sequence[Any], spec: CleanSpec, given: Schema
+) -> tuple[Schema, pl.DataFrame, list[Decision]]:
+    """Kinds and roles of all columns, the typed sample that they were judged by, and what was decided."""
+    import polars as pl
+
+    from modelwright.cleaning.apply import read_series
+    from modelwright.cleaning.columns import choose_roles
+    from modelwright.cleaning.leaks import mark_leaks
+
+    sample = pl.DataFrame([read_series(look.sample, rule.reading) for look, rule in zip(looks, rules, strict=True)])
+    schema, told = choose_roles(looks, rules, sample, spec, given)
+    if "leaks" not in spec.skip:
+        open_columns = {name for name in schema.names if name not in spec.roles}
+        schema, leaks = mark_leaks(schema, sample, open_columns)
+        told += leaks
+    return schema, sample, told
+
+
+def _check_target(schema: Schema, sample: pl.DataFrame, target: str, n_rows: int) -> None:
+    from modelwright.cleaning.columns import LEAST_ROWS, NEARLY_ALL
+
+    values = sample[target].drop_nulls()
+    if not len(values):
+        rows = f"all {n_rows} cells are missing" if n_rows else "the table has no rows"
+        raise UserError(
+            "clean.target", f"the target {target!r} cannot be learned: {rows}.", hint="choose another column"
+        )
+    if values.n_unique() == 1:
+        raise UserError(
+            "clean.target", f"the target {target!r} is always {values[0]!r}: there is nothing to learn.",
+            hint="choose another column, or give rows with other values",
+        )  # fmt: skip
+    is_words = schema[target].kind in ("category", "text")
+    if is_words and len(values) >= LEAST_ROWS and values.n_unique() > NEARLY_ALL * len(values):
+        raise UserError(
+            "clean.target",
+            f"the target {target!r} is an identifier: {values.n_unique()} distinct texts in {len(values)} rows.",
+            hint=f"choose another column; if it is a number, say `kinds: {{{target}: number}}`",
+        )
+
+
+def _rows(
+    data: Dataset, readings: tuple[Reading, ...], schema: Schema, sample: pl.DataFrame, spec: CleanSpec
+) -> tuple[pl.LazyFrame, pl.DataFrame, list[Decision]]:
+    """The typed table, the rows removed from it (`ROW_ID`, `reason`, `twin_of`), and what was decided."""
+    import polars as pl
+
+    from modelwright.cleaning.apply import read_frame, read_lazily
+    from modelwright.cleaning.duplicates import compared_without_ids, find_twins, hash_rows
+    from modelwright.cleaning.survey import in_memory
+
+    typed = read_frame(data.frame, readings).lazy() if in_memory(data) else read_lazily(data.table, readings)
+    nothing = pl.DataFrame(schema={ROW_ID: pl.UInt64, "reason": pl.String, "twin_of": pl.UInt64})
+    if not schema.columns or not data.n_rows:
+        return typed, nothing, []
+    told: list[Decision] = []
+    removed = [nothing]
+    finds_twins = "duplicates" not in spec.skip
+    compared = compared_without_ids(schema, sample) if finds_twins else ()
+    groups = [schema.names, *([compared] if compared else [])] if finds_twins else []
+    more = [pl.col(spec.target).is_null().alias("no_target")] if spec.target else []
+    if not groups and not more:
+        return typed, nothing, []
+    rows = hash_rows(typed, groups, *more)
+    if spec.target:
+        lost = rows.filter("no_target")
+        rows = rows.filter(~pl.col("no_target"))
+        if lost.height:
+            reason = f"the target {spec.target!r} is missing"
+            told.append(Decision("cleaning", "rows", f"{lost.height} rows removed", f"{reason}, and never guessed"))
+            empty = pl.lit(None, pl.UInt64).alias("twin_of")
+            removed.append(lost.select(ROW_ID, pl.lit(reason).alias("reason"), empty))
+    if finds_twins:
+        twins, about = find_twins(typed, rows, schema, compared)
+        removed.append(twins.select(ROW_ID, "reason", "twin_of"))
+        told += about
+    return typed, pl.concat(removed).sort(ROW_ID), told
+
+
+def _cleaned(
+    data: Dataset, typed: pl.LazyFrame, schema: Schema, removed: pl.DataFrame, readings: tuple[Reading, ...],
+    decisions: list[Decision],
+) -> Cleaned:  # fmt: skip
+    import polars as pl
+
+    from modelwright.cleaning.log import changes_of
+
+    if removed.height:
+        typed = typed.filter(~pl.col(ROW_ID).is_in(removed[ROW_ID].implode()))
+    table = typed.select(ROW_ID, *schema.names)
+    return Cleaned(
+        kept=Dataset(table, schema, data.n_rows - removed.height, data.origin),
+        removed=removed,
+        changes=changes_of(data.table, readings, removed[ROW_ID]),
+        readings=readings,
+        decisions=tuple(decisions),
+        raw=data,
+    )

@@ -1,0 +1,91 @@
+"""Rows that repeat: found by two 64-bit hashes of the rows as read, then compared cell by cell.
+
+Only the hashes of all rows are held (24 bytes a row); the rows themselves are fetched for the suspects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from modelwright.core.data import ROW_ID, Decision, Schema
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_SEEDS = (1, 2)
+MOST_COMPARED = 500_000  # suspects beyond this are taken on their 128 bits alone
+LEAST_CONTINUOUS = 3  # columns in which hardly any value repeats
+MOST_TWINS = 0.3
+
+
+def compared_without_ids(schema: Schema, sample: pl.DataFrame) -> tuple[str, ...]:
+    """The columns to compare besides identifiers, when equal rows cannot be chance; otherwise none.
+
+    They cannot when at least 3 columns of numbers hardly repeat a value.
+    """
+    if not schema.of_role("id"):
+        return ()
+    names = tuple(column.name for column in schema.columns if column.role != "id")
+    continuous = 0
+    for name in names:
+        values = sample[name].drop_nulls()
+        is_number = schema[name].kind == "number" and schema[name].role == "feature"
+        continuous += is_number and len(values) >= 20 and values.n_unique() > 0.5 * len(values)
+    return names if continuous >= LEAST_CONTINUOUS else ()
+
+
+def hash_rows(table: pl.LazyFrame, groups: Sequence[Sequence[str]], *more: pl.Expr) -> pl.DataFrame:
+    """`ROW_ID`, two hashes of the columns of each group (`hash_<group>_<seed>`), and `more`; streamed."""
+    import polars as pl
+
+    hashes = [
+        pl.struct(names).hash(seed).alias(f"hash_{group}_{seed}")
+        for group, names in enumerate(groups)
+        for seed in _SEEDS
+    ]
+    return table.select(pl.col(ROW_ID), *hashes, *more).collect(engine="streaming")
+
+
+def find_twins(
+    table: pl.LazyFrame, hashes: pl.DataFrame, schema: Schema, compared: Sequence[str]
+) -> tuple[pl.DataFrame, list[Decision]]:
+    """The rows equal to an earlier one: `ROW_ID`, `twin_of` (a row that stays), `reason`; and what was decided.
+
+    `table` is typed; `hashes` are its rows to look at, with group 0 all columns and group 1 `compared`.
+    """
+    import polars as pl
+
+    same = "equal to an earlier row in every column, as read"
+    twins = _repeated(table, hashes, 0, schema.names).with_columns(pl.lit(same).alias("reason"))
+    told = []
+    if twins.height:
+        told.append(Decision("cleaning", "rows", f"{twins.height} repeated rows removed", same))
+    if not compared:
+        return twins, told
+    left = hashes.filter(~pl.col(ROW_ID).is_in(twins[ROW_ID].implode()))
+    others = _repeated(table, left, 1, compared)
+    if 0 < others.height <= MOST_TWINS * left.height:
+        ids = ", ".join(schema.of_role("id"))
+        why = "the columns that are equal hold measurements that hardly repeat a value, so it is no chance"
+        told.append(Decision("cleaning", "rows", f"{others.height} rows removed that differ in {ids} only", why))
+        reason = pl.lit(f"equal to an earlier row in every column but {ids}").alias("reason")
+        twins = pl.concat([twins, others.with_columns(reason)]).sort(ROW_ID)
+        moved = pl.col("twin_of").replace(others[ROW_ID], others["twin_of"])
+        twins = twins.with_columns(moved)
+    return twins, told
+
+
+def _repeated(table: pl.LazyFrame, hashes: pl.DataFrame, group: int, columns: Sequence[str]) -> pl.DataFrame:
+    """The rows equal to an earlier one in `columns`: `ROW_ID` and `twin_of`, the first of them."""
+    import polars as pl
+
+    keys = [f"hash_{group}_{seed}" for seed in _SEEDS]
+    suspects = hashes.filter(pl.col(keys[0]).is_duplicated())
+    if suspects.height and suspects.height <= MOST_COMPARED:
+        wanted = pl.col(ROW_ID).is_in(suspects[ROW_ID].implode())
+        suspects = table.filter(wanted).select(ROW_ID, *columns).collect(engine="streaming")
+        keys = list(columns)
+    first = pl.col(ROW_ID).min().over(keys)
+    twins = suspects.select(ROW_ID, first.alias("twin_of")).filter(pl.col(ROW_ID) != pl.col("twin_of"))
+    return twins.sort(ROW_ID)

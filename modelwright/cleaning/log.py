@@ -1,0 +1,237 @@
+"""The cleaning log: every cell whose meaning was changed, with before, after, step and reason; and its summary.
+
+A plain number read as that number, an ISO date, and a yes or no are no changes, nor is an empty cell that
+stays empty. The log is computed when it is read: it is a function of the raw table and the readings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from modelwright.cleaning.apply import plain_numbers, read_series
+from modelwright.cleaning.categories import canonical_blanks
+from modelwright.core.data import ROW_ID
+from modelwright_runtime.reading import CellError, Reading, as_text, is_missing, read_cell
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from modelwright.core.values import Cleaned
+
+
+def changes_of(raw: pl.LazyFrame, readings: Sequence[Reading], removed: pl.Series) -> pl.LazyFrame:
+    """The log of the rows that are kept, in row order and then column order; lazy, batch by batch."""
+    import polars as pl
+
+    order = {reading.column: index for index, reading in enumerate(readings)}
+
+    def log(frame: pl.DataFrame) -> pl.DataFrame:
+        rows = frame[ROW_ID]
+        parts = [_column_changes(rows, frame[reading.column], reading) for reading in readings]
+        found = pl.concat([part for part in parts if part.height] or [_nothing()])
+        place = pl.int_range(rows.len(), eager=True)
+        return (
+            found.with_columns(
+                pl.col(ROW_ID).replace_strict(rows, place, return_dtype=pl.Int64).alias("place"),
+                pl.col("column").replace_strict(order, return_dtype=pl.Int64).alias("index"),
+            )
+            .sort("place", "index")
+            .drop("place", "index")
+        )
+
+    if removed.len():
+        raw = raw.filter(~pl.col(ROW_ID).is_in(removed.implode()))
+    return raw.map_batches(log, schema=_schema(), streamable=True)
+
+
+def _schema() -> dict[str, Any]:
+    import polars as pl
+
+    texts = ("column", "before", "after", "step", "reason")
+    return {ROW_ID: pl.UInt64(), **{name: pl.String() for name in texts}}
+
+
+def _nothing() -> pl.DataFrame:
+    import polars as pl
+
+    return pl.DataFrame(schema=_schema())
+
+
+def _column_changes(rows: pl.Series, cells: pl.Series, reading: Reading) -> pl.DataFrame:
+    import polars as pl
+
+    values = read_series(cells, reading)
+    changed = _changed(cells, values, reading).fill_null(False).arg_true()
+    if not changed.len():
+        return _nothing()
+    before, after = cells.gather(changed), values.gather(changed)
+    texts = _as_texts(before)
+    step, reason = _explained(before, after, reading)
+    return pl.DataFrame(
+        {
+            ROW_ID: rows.gather(changed), "column": pl.repeat(reading.column, changed.len(), eager=True),
+            "before": texts, "after": _written(after), "step": step, "reason": reason,
+        },
+        schema=_schema(),
+    )  # fmt: skip
+
+
+def _changed(cells: pl.Series, values: pl.Series, reading: Reading) -> pl.Series:
+    """Which cells changed their meaning."""
+    import polars as pl
+
+    lost = values.is_null() & cells.is_not_null()
+    if cells.dtype != pl.String:
+        if cells.dtype.is_float():
+            lost &= cells.is_not_nan()
+        return lost
+    lost &= cells != ""
+    if reading.kind == "number":
+        unread = (plain_numbers(cells, reading).is_null() & values.is_not_null()).arg_true()
+        marked = plain_numbers(cells.gather(unread).str.strip_chars(), reading).is_null()
+        lost = lost.scatter(unread.filter(marked), True)
+        return lost | values.is_not_null() if reading.units.get("", 1.0) != 1.0 else lost
+    if reading.kind == "datetime":
+        return lost | (values.is_not_null() & ~cells.str.contains(r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}"))
+    if reading.kind == "boolean":
+        return lost
+    return lost | (values.is_not_null() & (values != cells))
+
+
+def _as_texts(cells: pl.Series) -> pl.Series:
+    import polars as pl
+
+    if cells.dtype == pl.String:
+        return cells
+    return pl.Series(cells.name, [None if cell is None else as_text(cell) for cell in cells.to_list()], dtype=pl.String)
+
+
+def _written(values: pl.Series) -> pl.Series:
+    """Typed values as texts: 20, 12.5, 2024-12-31."""
+    import polars as pl
+
+    if values.dtype == pl.Float64:
+        return values.cast(pl.String).str.strip_suffix(".0")
+    if isinstance(values.dtype, pl.Datetime):
+        return values.dt.to_string("%Y-%m-%d %H:%M:%S%.f").str.strip_suffix(" 00:00:00")
+    return values.cast(pl.String)
+
+
+def _explained(before: pl.Series, after: pl.Series, reading: Reading) -> tuple[pl.Series, pl.Series]:
+    """Step and reason of each changed cell. What was read has the column's reason; the rest is told by cell."""
+    import polars as pl
+
+    frame = pl.DataFrame({"before": before, "lost": after.is_null()})
+    if reading.kind in ("number", "datetime"):
+        step, reason = _rule_words(reading)
+        frame = frame.with_columns(pl.lit(step).alias("step"), pl.lit(reason).alias("reason"))
+        if step == "units":
+            bare = ~pl.col("before").str.contains(r"[^\W\d_]|[%°]")
+            plainly = pl.lit(_number_words(reading))
+            frame = frame.with_columns(
+                pl.when(bare).then(pl.lit("numbers")).otherwise("step").alias("step"),
+                pl.when(bare).then(plainly).otherwise("reason").alias("reason"),
+            )
+        told = frame["lost"].arg_true()
+    else:
+        frame = frame.with_columns(pl.lit("").alias("step"), pl.lit("").alias("reason"))
+        told = pl.int_range(before.len(), eager=True).cast(pl.UInt32)
+    if told.len():
+        cells = before.gather(told).to_list()
+        known: dict[Any, tuple[str, str]] = {}
+        words = [known.get(cell) or known.setdefault(cell, explain(cell, reading)) for cell in map(_key, cells)]
+        frame = frame.with_columns(
+            frame["step"].scatter(told, [step for step, _ in words]),
+            frame["reason"].scatter(told, [reason for _, reason in words]),
+        )
+    return frame["step"], frame["reason"]
+
+
+def _key(cell: Any) -> Any:
+    return as_text(cell) if isinstance(cell, (list, dict)) else cell
+
+
+def _rule_words(reading: Reading) -> tuple[str, str]:
+    if reading.kind == "datetime":
+        return "dates", f"a date of the form {' or '.join(reading.formats)}"
+    if any(reading.units):
+        factors = ", ".join(f"{unit or 'none'} x {factor:g}" for unit, factor in sorted(reading.units.items()))
+        return "units", f"brought to the column's unit ({factors})"
+    return "numbers", _number_words(reading)
+
+
+def _number_words(reading: Reading) -> str:
+    marks = [f"decimal mark {reading.decimal!r}"] if reading.decimal != "." else []
+    marks += [f"thousands mark {reading.thousands!r}"] if reading.thousands else []
+    return f"a number with {' and '.join(marks)}" if marks else "a number with a sign of its own"
+
+
+def explain(cell: Any, reading: Reading) -> tuple[str, str]:
+    """The step that changed a cell, and why.
+
+    >>> explain("N/A", Reading(column="x", kind="number", missing=("n/a",)))
+    ('missing', "'N/A' means no value")
+    >>> explain("twelve", Reading(column="x", kind="number"))
+    ('unreadable', "not a number: 'twelve'")
+    """
+    try:
+        value = read_cell(cell, reading)
+    except CellError as problem:
+        return "unreadable", str(problem)
+    text = as_text(cell).strip()
+    if value is None and not text:
+        return "missing", "blank"
+    if value is None and is_missing(text, reading):
+        return "missing", f"{text[:40]!r} means no value"
+    if value is None:
+        return "sentinels", f"{text[:40]} means no value in this column: it repeats, far outside all others"
+    if canonical_blanks(text) in reading.variants:
+        return "categories", "another spelling of the same category"
+    return "blanks", "stray blanks"
+
+
+def summary(cleaned: Cleaned) -> list[dict[str, Any]]:
+    """What was cleaned, one line per column and step, then one per reason for removing rows.
+
+    Each line has `column`, `step`, `n_changed` and `example` (before -> after of the first such cell). Costs
+    one pass over the log.
+
+    >>> import polars as pl
+    >>> from modelwright.cleaning import clean
+    >>> from modelwright.core.data import Dataset
+    >>> table = pl.DataFrame({"x": ["1,5", "2,25", "?"], "c": ["a b", "a b", " a b"]})
+    >>> [(line["column"], line["step"], line["example"]) for line in summary(clean(Dataset.from_frame(table)))]
+    [('x', 'missing', "'?' -> missing"), ('x', 'numbers', "'1,5' -> '1.5'"), ('c', 'blanks', "' a b' -> 'a b'")]
+    """
+    import polars as pl
+
+    first = pl.struct("before", "after").sort_by(ROW_ID).first()
+    groups = (
+        cleaned.changes.group_by("column", "step")
+        .agg(pl.len().alias("n"), first.alias("first"))
+        .collect(engine="streaming")
+    )
+    order = {name: index for index, name in enumerate(cleaned.kept.schema.names)}
+    lines = [
+        {"column": column, "step": step, "n_changed": n, "example": _shown(example["before"], example["after"])}
+        for column, step, n, example in groups.iter_rows()
+    ]
+    lines.sort(key=lambda line: (order[line["column"]], line["step"]))
+    for reason, n, row, twin in _removed(cleaned.removed):
+        shown = f"row {row}" if twin is None else f"row {row} repeats row {twin}"
+        lines.append({"column": "(rows removed)", "step": reason, "n_changed": n, "example": shown})
+    return lines
+
+
+def _shown(before: str | None, after: str | None) -> str:
+    return f"{(before or '')[:60]!r} -> {'missing' if after is None else repr(after[:60])}"
+
+
+def _removed(removed: pl.DataFrame) -> list[tuple[str, int, int, int | None]]:
+    import polars as pl
+
+    if not removed.height:
+        return []
+    first = [pl.len(), pl.col(ROW_ID).first(), pl.col("twin_of").first()]
+    return removed.group_by("reason", maintain_order=True).agg(first).rows()
