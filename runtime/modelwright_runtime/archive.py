@@ -96,12 +96,12 @@ def _checked_members(archive: zipfile.ZipFile, place: Path, size_bytes: int) -> 
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         name = info.filename
-        mode = info.external_attr >> 16
+        kind = stat.S_IFMT(info.external_attr >> 16)
         if name in members:
             raise UserError("package.member", f"{place} holds {name!r} twice.")
         if "/" in name or "\\" in name or name.startswith(".") or info.orig_filename != name:
             raise UserError("package.member", f"{place} holds {name!r}, which is no plain file name.")
-        if mode and not stat.S_ISREG(mode):
+        if kind not in (0, stat.S_IFREG):
             raise UserError("package.member", f"{place} holds {name!r}, which is no plain file.")
         if info.flag_bits & _ENCRYPTED or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise UserError("package.member", f"{place} holds {name!r} encrypted or in an unknown packing.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -175,7 +176,7 @@ def rows_of(body: bytes, model: Model) -> list[Any]:
         reason = "the body is empty" if not body.strip() else f"the body is no JSON: {problem}"
         hint = "JSON has no NaN and no Infinity; send null for a missing value"
         raise RequestError(
-            400, "request.json", f"{reason}.", hint if b"N" in body or b"I" in body else _shape(model)
+            400, "request.json", f"{reason}.", hint if b"NaN" in body or b"Infinity" in body else _shape(model)
         ) from None
     if isinstance(value, dict) and "rows" in value and "rows" not in model.columns:
         others = sorted(set(value) - {"rows"})
@@ -197,8 +198,14 @@ def _shape(model: Model) -> str:
 
 def _out_of_range(body: bytes, model: Model) -> RequestError:
     """Name the cell whose number no float64 can hold; the decoder itself does not say where it is."""
-    hook: Any = lambda text: math.inf if math.isinf(float(text)) else 0.0  # noqa: E731
-    value = msgspec.json.Decoder(float_hook=hook).decode(body)
+
+    def size(text: str) -> float:
+        return math.inf if math.isinf(float(text)) else 0.0
+
+    try:
+        value = json.loads(body, parse_float=size, parse_int=size)
+    except (ValueError, RecursionError):  # something else is wrong further on
+        value = None
     rows = value.get("rows", [value]) if isinstance(value, dict) else value
     for index, row in enumerate(rows if isinstance(rows, list) else []):
         for name, cell in row.items() if isinstance(row, dict) else ():
