@@ -102,16 +102,26 @@ def _run_parser(name: str, about: str, *examples: str) -> _Parser:
     parser.add_argument("--seed", type=int, help="every random choice follows from it [0]")
     for part, verb in STAGES.items():
         group = parser.add_argument_group(f"{verb}: {Recipe.model_fields[part].description}")
-        spec: Any = Recipe.model_fields[part].annotation
-        for field, info in spec.model_fields.items():
-            if part == "data" and field == "sources":
-                continue
+        for field, info in _settings(part).items():
             default = "" if info.is_required() else f" [{_told(info.get_default(call_default_factory=True))}]"
-            group.add_argument(
-                f"--{part}.{field}", metavar="VALUE", dest=f"{part}.{field}",
-                help=f"{(info.description or '').replace('%', '%%')}{default}",
-            )  # fmt: skip
+            about = f"{(info.description or '').replace('%', '%%')}{default}"
+            group.add_argument(f"--{part}.{field}", metavar="VALUE", dest=f"{part}.{field}", help=about)
     return parser
+
+
+def _settings(part: str) -> dict[str, Any]:
+    """The settings of a part of a recipe that are options; those of the one source are `data`'s too."""
+    from modelwright.collection.base import SourceSpec
+    from modelwright.recipe import Recipe
+
+    spec: Any = Recipe.model_fields[part].annotation
+    if part == "data":
+        return {
+            name: info
+            for name, info in {**SourceSpec.model_fields, **spec.model_fields}.items()
+            if name not in ("source", "sources")
+        }
+    return dict(spec.model_fields)
 
 
 def _told(default: Any) -> str:
@@ -132,17 +142,23 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     top = {name: getattr(options, name) for name in ("target", "name", "seed") if getattr(options, name) is not None}
     if options.source.endswith((".yaml", ".yml")):
         recipe = Recipe.from_yaml(Path(options.source))
-        parts = {part: getattr(recipe, part).but(**fields) for part, fields in changes.items()}
+        parts = {part: getattr(recipe, part).but(**settings) for part, settings in changes.items()}
         return recipe.but(**top, **parts)
     if options.target is None:
         raise UserError(
             "cli.target", f"--target is needed: which column of {options.source} is to be predicted?",
             hint=_columns_hint(options.source),
         )  # fmt: skip
-    from modelwright.collection.base import CollectSpec
+    return Recipe.from_plain({**changes, **top, "data": _data(options.source, changes.pop("data", {}))})
 
-    data = CollectSpec.of(options.source)
-    return Recipe.from_plain({**changes, **top, "data": data.but(**changes.get("data", {}))})
+
+def _data(source: str, settings: dict[str, Any]) -> Any:
+    """The data part of a recipe from one source and the options about it."""
+    from modelwright.collection.base import SourceSpec
+    from modelwright.recipe import data_of
+
+    about_source = {name: settings.pop(name) for name in list(settings) if name in SourceSpec.model_fields}
+    return data_of({"sources": {"source": source, **about_source}, **settings})
 
 
 def _columns_hint(source: str) -> str:
@@ -237,9 +253,8 @@ def _serve(arguments: list[str], terminal: Terminal) -> None:
 
 
 def _serve_package(path: str, terminal: Terminal, *, host: str, port: int, token: str | None) -> None:
-    from modelwright_runtime.server import serve
-
     from modelwright_runtime import load
+    from modelwright_runtime.server import serve
 
     model = load(path)
     serve([model], host=host, port=port, token=token, ready=lambda address: terminal.serving(model, address))

@@ -24,6 +24,8 @@ from modelwright.core.store import Store, digest_of, disk_faults, write_atomical
 from modelwright.core.values import Cleaned, Report, Splits, Trained, Watch
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from modelwright.core.data import Dataset, Decision
     from modelwright.recipe import Recipe
 
@@ -46,8 +48,10 @@ def run(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch |
         )  # fmt: skip
         report = work.stage(
             "evaluation", "evaluate", recipe.evaluate, [prepared.cleaned, prepared.splits, trained],
-            lambda evaluate: evaluate(trained.value, prepared.test, recipe.evaluate, seed=recipe.seed),
-            _tell_report,
+            lambda evaluate: evaluate(
+                trained.value, prepared.test, recipe.evaluate, seed=recipe.seed, baseline=_constant(trained, prepared)
+            ),
+            lambda report: _tell_report(report, recipe.target),
         )  # fmt: skip
         facts = finish(recipe, work, prepared, trained, report)
     except BaseException:
@@ -59,9 +63,11 @@ def run(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch |
 
 def prepare(recipe: Recipe, work: _Work) -> Prepared:
     """Collect, clean and split: what training, and planning, begin with."""
+    from modelwright.collection.fingerprint import fingerprint
+
     clean_spec = recipe.clean.but(target=recipe.target)
     raw = work.stage(
-        "collection", "collect", recipe.data, [recipe.data.fingerprint(work.store.seen)],
+        "collection", "collect", recipe.data, [fingerprint(recipe.data, work.store.seen)],
         lambda collect: collect(recipe.data, keep=work.store.root / "raw", watch=work.watch), _tell_collected,
     )  # fmt: skip
     cleaned = work.stage(
@@ -176,10 +182,10 @@ class _Work:
         cached = entry is not None
         self.watch({"stage": stage, "method": method, "event": "begin", "cached": cached})
         if entry is None:
-            value = make(registry.get(stage, method))
-            plain = keep(self.store, value)
+            plain = keep(self.store, make(registry.get(stage, method)))
             key = key or digest_of([stage, method, plain])
-            entry = self.store.file(key, plain, facts=plain_of(tell(value)))
+            kept = decode(self.store, plain) if keep is encode else plain
+            entry = self.store.file(key, plain, facts=plain_of(tell(kept)))
         made = Made(self.store, entry["digest"], entry["value"], entry["facts"])
         seconds = round(time.perf_counter() - began, 4)
         record = StageRecord(
@@ -236,16 +242,24 @@ def _tell_trained(trained: Trained) -> dict[str, Any]:
             "leaderboard": trained.leaderboard}  # fmt: skip
 
 
-def _tell_report(report: Report) -> dict[str, Any]:
+def _tell_report(report: Report, target: str) -> dict[str, Any]:
     from modelwright.evaluation.text import headline, summary_table
 
-    return {"told": headline(report), "headline": headline(report), "metrics": summary_table(report),
-            "n_test": report.n_rows}  # fmt: skip
+    told = f"{len(report.metrics)} metrics on {report.n_rows:,} held-out rows, {len(report.slices)} slices"
+    return {"told": told, "headline": headline(report, target=target), "metrics": summary_table(report)}
 
 
 def _tell_package(plain: Mapping[str, Any]) -> dict[str, Any]:
     told = f"{plain['size_bytes'] / 1000:,.0f} kB, {plain['n_golden']} golden rows replayed, "
     return {"told": f"{told}largest difference {plain['largest_difference']:.1e}", "curl": plain["curl"]}
+
+
+def _constant(trained: Made, prepared: Prepared) -> np.ndarray:
+    """What the constant baseline answers, from the training rows."""
+    from modelwright.evaluation.base import constant_answer
+
+    task = trained.value.task
+    return constant_answer(task.classes, prepared.typed.take(prepared.sets.train).column(task.target))
 
 
 # Pages and package --------------------------------------------------------------------------------------------
@@ -284,9 +298,8 @@ def _pack(
     card: Made,
 ) -> dict[str, Any]:  # fmt: skip
     """Write the package in the store and say what is worth telling of it."""
-    from modelwright_runtime.server import curl_line
-
     from modelwright_runtime import load
+    from modelwright_runtime.server import curl_line
 
     facts = {
         "raw": prepared.raw.digest, "cleaned": prepared.cleaned.digest, "splits": prepared.splits.digest,

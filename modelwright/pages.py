@@ -42,8 +42,8 @@ def _show_run(record: Run, terminal: Terminal) -> None:
         terminal.table(["metric", "value", "95 % interval", "baseline"], record.facts["metrics"], title="held-out rows")
     facts = {stage.stage: stage.facts for stage in record.stages}
     candidates = facts.get("training/train", {}).get("leaderboard", ())
-    rows = [[c["name"], c["metric"], c["score"], c["weight"], round(c["fit_s"], 2)] for c in candidates]
-    terminal.table(["candidate", "metric", "validated", "weight", "fit s"], rows, title="candidates")
+    rows = [[c["name"], c["metric"], c["score"], c["weight"]] for c in candidates]
+    terminal.table(["candidate", "metric", "validated", "weight"], rows, title="candidates")
     decisions = [decision for stage in record.stages for decision in stage.facts.get("decisions", ())]
     rows = [[d["stage"], d["about"], d["choice"], d["reason"]] for d in decisions]
     terminal.table(["stage", "about", "choice", "because"], rows, title="decisions")

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from modelwright.cleaning.base import CleanSpec
 from modelwright.collection.base import CollectSpec
+from modelwright.collection.fingerprint import relative_to
 from modelwright.core.errors import UserError
 from modelwright.core.spec import Spec
 from modelwright.core.store import check_name
@@ -42,7 +43,7 @@ class Recipe(Spec):
         """Check plain data; `data` may be one path or address, and the name then follows from it."""
         settings = dict(plain)
         if "data" in settings:
-            settings["data"] = CollectSpec.of(settings["data"])
+            settings["data"] = data_of(settings["data"])
             settings.setdefault("name", name_of(settings["data"]))
         recipe = cls.parse(settings, where="recipe")
         check_name(recipe.name)
@@ -66,11 +67,8 @@ class Recipe(Spec):
                 hint="`wright plan data.csv --target price --write recipe.yaml` writes one",
             )
         plain.setdefault("name", path.stem)
-        return cls.from_plain(plain).relative_to(path.parent)
-
-    def relative_to(self, folder: Path) -> Recipe:
-        """The same recipe with the data's relative paths taken from `folder`."""
-        return self.but(data=self.data.relative_to(folder))
+        recipe = cls.from_plain(plain)
+        return recipe.but(data=relative_to(recipe.data, path.parent))
 
     def to_yaml(self) -> str:
         """The recipe as YAML, every setting written out."""
@@ -80,10 +78,19 @@ class Recipe(Spec):
         return text
 
 
+def data_of(data: Any) -> CollectSpec:
+    """The sources that a recipe's `data` says: one path or address, a list of them, or the whole Spec."""
+    if isinstance(data, CollectSpec):
+        return data
+    if isinstance(data, dict) and "source" not in data:
+        return CollectSpec.parse(data, where="data")
+    return CollectSpec.parse({"sources": data}, where="data")
+
+
 def name_of(data: CollectSpec) -> str:
     """A name made from the first source: its stem, with what cannot stand in a name replaced by '-'.
 
-    >>> name_of(CollectSpec.of("some/Ames Housing.csv.gz"))
+    >>> name_of(data_of("some/Ames Housing.csv.gz"))
     'Ames-Housing'
     """
     last = data.sources[0].source.rstrip("/").replace("\\", "/").split("/")[-1].split("?")[0]

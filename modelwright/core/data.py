@@ -48,13 +48,9 @@ class Column:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
-            raise UserError(
-                "schema.kind", f"unknown kind {self.kind!r}.", hint=nearest(self.kind, get_args(Kind))
-            )
+            raise UserError("schema.kind", f"unknown kind {self.kind!r}.", hint=nearest(self.kind, get_args(Kind)))
         if self.role not in get_args(Role):
-            raise UserError(
-                "schema.role", f"unknown role {self.role!r}.", hint=nearest(self.role, get_args(Role))
-            )
+            raise UserError("schema.role", f"unknown role {self.role!r}.", hint=nearest(self.role, get_args(Role)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +99,7 @@ class Schema:
 
     def to_plain(self) -> list[dict[str, str]]:
         """JSON-able form."""
-        return [
-            {"name": c.name, "kind": c.kind, "role": c.role, "unit": c.unit, "why": c.why}
-            for c in self.columns
-        ]
+        return [{"name": c.name, "kind": c.kind, "role": c.role, "unit": c.unit, "why": c.why} for c in self.columns]
 
     @classmethod
     def from_plain(cls, plain: Iterable[Mapping[str, Any]]) -> Schema:
@@ -189,9 +182,7 @@ class Dataset:
     def with_schema(self, schema: Schema) -> Dataset:
         """The same table read with another schema (roles, units); the digest changes with it."""
         if schema.names != self.schema.names:
-            raise UserError(
-                "schema.columns", f"the schema names {schema.names}, the table has {self.schema.names}."
-            )
+            raise UserError("schema.columns", f"the schema names {schema.names}, the table has {self.schema.names}.")
         digest = ""
         if self.known_digest:
             digest = hashlib.sha256(f"{self.known_digest}{schema.to_plain()!r}".encode()).hexdigest()

@@ -32,9 +32,7 @@ _owner: ContextVar[str | None] = ContextVar("_owner", default=None)
 class Spec(BaseModel):
     """A frozen, checked set of settings, owned by what it configures. A Spec that exists is valid."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=False
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=False)
 
     def __init__(self, **settings: Any) -> None:
         # Only the outermost Spec tells the error, so that a nested setting is named by its whole path.

@@ -98,14 +98,13 @@ class Fitted:
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """One line of the leaderboard. `score` is the cross-validated value of `metric`; `weight` its share in
-    the final model (0 when it is not part of it)."""
+    the final model (0 when it is not part of it). Times are told by events: here they would change the bytes."""
 
     name: str
     model: str
     settings: Mapping[str, Any]
     metric: str
     score: float
-    fit_s: float
     weight: float = 0.0
 
 

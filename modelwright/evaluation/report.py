@@ -384,7 +384,6 @@ def _candidates(trained: Trained | None) -> dict[str, Any]:
             "name": text.short(one.name, 60),
             "score": text.figure(one.score),
             "weight": text.percent(one.weight) if one.weight > 0 else "",
-            "seconds": f"{one.fit_s:.1f} s",
             "settings": text.short(", ".join(f"{k} {v}" for k, v in one.settings.items()), 160),
         }
         for one in shown

@@ -126,14 +126,11 @@ def _plain(value: Any) -> Any:
 
 
 def _metrics(trained: Trained, report: Report | None) -> dict[str, Any]:
-    """What is known of the model's quality. Wall times stay out: they would change the bytes of every run."""
-    board = [
-        {key: value for key, value in _plain(candidate).items() if key != "fit_s"} for candidate in trained.leaderboard
-    ]
+    """What is known of the model's quality."""
     told: dict[str, Any] = {
         "task": trained.task,
         "threshold": trained.signature.threshold,
-        "leaderboard": board,
+        "leaderboard": trained.leaderboard,
         "importance": trained.importance,
         "parity": trained.parity,
     }

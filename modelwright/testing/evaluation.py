@@ -140,7 +140,7 @@ def straight_line(*, n_rows: int, noise: float = 1.0, seed: int = 0) -> tuple[Tr
     rng = np.random.default_rng(seed)
     x = rng.normal(size=n_rows)
     frame = pl.DataFrame({"x": x, "y": 2.0 * x + 1.0 + noise * rng.normal(size=n_rows)})
-    line = {"name": "line", "model": "linear", "settings": {}, "metric": "rmse", "score": noise, "fit_s": 0.0}
+    line = {"name": "line", "model": "linear", "settings": {}, "metric": "rmse", "score": noise}
     trained = linear_trained(
         ["x"], np.array([[2.0]]), np.array([1.0]), target="y", leaderboard=[{**line, "weight": 1.0}]
     )

@@ -99,7 +99,7 @@ def tiny_training(kind: Kind = "binary", *, n_rows: int = 60) -> tuple[Trained, 
     trained = Trained(
         graph=tiny_graph(kind),
         signature=signature,
-        leaderboard=(Candidate(name="linear", model="linear", settings={}, metric=metric, score=0.8, fit_s=0.1),),
+        leaderboard=(Candidate(name="linear", model="linear", settings={}, metric=metric, score=0.8),),
         validation=np.zeros(n_rows),
         importance={"age": 1.0, "price": 0.5, "member": 0.1, "city": 0.2},
         decisions=(Decision("training", "model", "linear", "made by hand"),),

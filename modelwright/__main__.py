@@ -1,0 +1,5 @@
+"""`python -m modelwright`: the same as `wright`."""
+
+from modelwright.cli import main
+
+main()
