@@ -187,7 +187,11 @@ def _as_number(look: Look, others: Mapping[str, int], spec: CleanSpec, hints: _H
     )
     told = list(rule.told)
     n_read = look.n_plain + sum(others.values())
-    why = "all cells are numbers" if rule.share == 1.0 else f"{rule.share:.1%} of {n_read} cells can be read as numbers"
+    why = (
+        "all cells that say something are numbers"
+        if rule.share == 1.0
+        else f"{rule.share:.1%} of {n_read} cells can be read as numbers"
+    )
     told.insert(0, Decision("cleaning", look.name, "number", why))
     if own:
         why = "they repeat among numbers: " + ", ".join(f"{word!r} {unread[word]} times" for word in own)

@@ -19,11 +19,12 @@ _SIGNS = re.escape(CURRENCIES)
 _SHAPE = re.compile(
     rf"\(?\s*(?P<sign>[+\-\u2212]?)\s*(?P<before>[{_SIGNS}]|[^\W\d_]{{1,4}}\.?)?\s*"
     rf"(?P<core>[+\-\u2212]?(?:\d[\d.,'\u00a0\u202f ]*\d|\d)[.,]?|[+\-\u2212]?[.,]\d+)(?P<power>[eE][+-]?\d+)?"
-    rf"\s*(?P<after>[{_SIGNS}]|[^\d\s.,()+\-][^\d()]{{0,11}}[23]?)?\s*\)?\Z"
+    rf"\s*(?P<after>[{_SIGNS}]|[^\d\s.,()+\-][^\d()]{{0,24}}[23]?)?\s*\)?\Z"
 )
 _FORMS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 LEAST_READABLE = 0.9
 MOST_CELLS = 2000
+RARE_UNIT = 0.04  # of the cells with a unit: rarer ones are slips, and stay unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,37 +156,38 @@ def _comma(
 
 def _units(parts: list[_Part], plain: list[str], reading: Reading) -> UnitRule | None:
     """The column's units, None when suffixes or prefixes are no units (or of several currencies)."""
+    total = sum(part.count for part in parts)
+    if sum(part.count for part in parts if _is_code(part)) > RARE_UNIT * total:
+        return None  # "A12", "No. 7"
+    parts = [part for part in parts if not _is_code(part)]
     money: dict[str, int] = {}
     numbers: dict[str, list[float]] = {}
     bare = [float(cell) for cell in plain]
-    letters: dict[str, float] = {}
-    total = sum(part.count for part in parts)
     for part in parts:
+        for word in filter(_is_money, (part.before, part.after)):
+            money[word] = money.get(word, 0) + part.count
         value = _value(part.core, reading)
-        units = []
-        for word in (part.before, part.after):
-            if word and word in CURRENCIES:
-                money[word] = money.get(word, 0) + part.count
-            elif word and is_currency(word):
-                money[word.casefold()] = money.get(word.casefold(), 0) + part.count
-                letters[word] = 1.0
-            elif word:
-                units.append(word)
-        if units and units[0] == part.before:
-            return None  # "A12", "No. 7": a code
-        if value is not None and units:
-            numbers.setdefault(units[0], []).extend([value] * min(part.count, 50))
-        elif value is not None:
-            bare.extend([value] * min(part.count, 50))
-    if sum(count > 0.01 * total for count in money.values()) > 1:
+        if value is not None:
+            unit = "" if _is_money(part.after) else part.after
+            (numbers.setdefault(unit, []) if unit else bare).extend([value] * min(part.count, 50))
+    if len({word.casefold() for word, count in money.items() if count > 0.01 * total}) > 1:
         return None
     n_with = sum(map(len, numbers.values()))
-    numbers = {unit: values for unit, values in numbers.items() if len(values) > 0.01 * n_with}
+    numbers = {unit: values for unit, values in numbers.items() if len(values) > RARE_UNIT * n_with}
     rule = unit_rule(numbers, bare, reading.column)
     if rule is None or not money:
         return rule
     sign = max(sorted(money), key=lambda word: money[word])
-    return UnitRule({**rule.factors, **letters}, rule.unit or sign.upper(), rule.told)
+    codes = {word: 1.0 for word in sorted(money) if word not in CURRENCIES}
+    return UnitRule({**rule.factors, **codes}, rule.unit or sign, rule.told)
+
+
+def _is_money(word: str) -> bool:
+    return bool(word) and (word in CURRENCIES or is_currency(word))
+
+
+def _is_code(part: _Part) -> bool:
+    return bool(part.before) and not _is_money(part.before)
 
 
 def _value(core: str, reading: Reading) -> float | None:

@@ -14,17 +14,20 @@ from dataclasses import dataclass, field
 from modelwright.core.data import Decision
 
 _KINDS: dict[str, dict[str, float]] = {
-    "length": {"nm": 1e-9, "µm": 1e-6, "um": 1e-6, "mm": 1e-3, "cm": 1e-2, "dm": 0.1, "m": 1.0, "km": 1e3,
-               "in": 0.0254, "inch": 0.0254, "inches": 0.0254, '"': 0.0254, "ft": 0.3048, "feet": 0.3048,
-               "foot": 0.3048, "yd": 0.9144, "mi": 1609.344, "mile": 1609.344, "miles": 1609.344},
-    "mass": {"mcg": 1e-6, "µg": 1e-6, "ug": 1e-6, "mg": 1e-3, "g": 1.0, "gr": 1.0, "kg": 1e3, "kgs": 1e3, "t": 1e6,
-             "lb": 453.59237, "lbs": 453.59237, "oz": 28.349523125},
+    "length": {"nm": 1e-9, "µm": 1e-6, "um": 1e-6, "mm": 1e-3, "millimeter": 1e-3, "millimetre": 1e-3, "cm": 1e-2,
+               "centimeter": 1e-2, "centimetre": 1e-2, "dm": 0.1, "m": 1.0, "meter": 1.0, "metre": 1.0, "km": 1e3,
+               "kilometer": 1e3, "kilometre": 1e3, "in": 0.0254, "inch": 0.0254, "inche": 0.0254, '"': 0.0254,
+               "ft": 0.3048, "feet": 0.3048, "foot": 0.3048, "yd": 0.9144, "yard": 0.9144, "mi": 1609.344,
+               "mile": 1609.344},
+    "mass": {"mcg": 1e-6, "µg": 1e-6, "ug": 1e-6, "mg": 1e-3, "milligram": 1e-3, "g": 1.0, "gr": 1.0, "gram": 1.0,
+             "kg": 1e3, "kgs": 1e3, "kilogram": 1e3, "t": 1e6, "lb": 453.59237, "lbs": 453.59237, "pound": 453.59237,
+             "oz": 28.349523125, "ounce": 28.349523125},
     "volume": {"µl": 1e-6, "ul": 1e-6, "ml": 1e-3, "cl": 1e-2, "dl": 0.1, "l": 1.0, "liter": 1.0, "litre": 1.0,
-               "liters": 1.0, "litres": 1.0, "hl": 100.0},
-    "time": {"ms": 1e-3, "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "min": 60.0, "mins": 60.0,
-             "minute": 60.0, "minutes": 60.0, "h": 3600.0, "hr": 3600.0, "hrs": 3600.0, "hour": 3600.0,
-             "hours": 3600.0, "d": 86400.0, "day": 86400.0, "days": 86400.0, "week": 604800.0, "weeks": 604800.0},
-    "age": {"mo": 1.0, "month": 1.0, "months": 1.0, "y": 12.0, "yr": 12.0, "yrs": 12.0, "year": 12.0, "years": 12.0},
+               "hl": 100.0},
+    "time": {"ms": 1e-3, "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "min": 60.0, "mins": 60.0, "minute": 60.0,
+             "h": 3600.0, "hr": 3600.0, "hrs": 3600.0, "hour": 3600.0, "d": 86400.0, "day": 86400.0,
+             "week": 604800.0},
+    "age": {"mo": 1.0, "month": 1.0, "y": 12.0, "yr": 12.0, "yrs": 12.0, "year": 12.0},
     "area": {"mm2": 1e-6, "mm²": 1e-6, "cm2": 1e-4, "cm²": 1e-4, "m2": 1.0, "m²": 1.0, "sqm": 1.0, "ha": 1e4,
              "km2": 1e6, "km²": 1e6, "sqft": 0.09290304, "sq ft": 0.09290304, "ft2": 0.09290304, "ft²": 0.09290304},
     "memory": {"b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12},
@@ -35,6 +38,8 @@ _KINDS: dict[str, dict[str, float]] = {
     "speed": {"km/h": 1.0, "kmh": 1.0, "kph": 1.0, "mph": 1.609344, "m/s": 3.6},
     "concentration": {"mg/l": 1e-3, "mg/dl": 1e-2, "g/l": 1.0, "g/dl": 10.0},
 }  # fmt: skip
+"""Units of one kind and their sizes, case-folded and in the singular."""
+
 _TIMES = {"k": 1e3, "K": 1e3, "M": 1e6, "mn": 1e6, "mio": 1e6, "bn": 1e9, "B": 1e9}
 _CODES = {"usd", "eur", "gbp", "chf", "jpy", "cny", "inr", "cad", "aud", "sek", "nok", "dkk", "pln", "czk", "brl", "rs"}
 
@@ -55,6 +60,12 @@ def _key(unit: str) -> str:
 def _stem(unit: str) -> str:
     key = _key(unit)
     return key[:-1] if len(key) > 3 and key.endswith("s") else key
+
+
+def _size(unit: str, kind: Mapping[str, float]) -> float | None:
+    """The size of a unit, also when a note follows it: "oz. bottle"."""
+    first = unit.split(maxsplit=1)[0]
+    return next((kind[key] for key in (_key(unit), _stem(unit), _key(first), _stem(first)) if key in kind), None)
 
 
 def unit_rule(numbers: Mapping[str, list[float]], bare: list[float], column: str) -> UnitRule | None:
@@ -78,12 +89,13 @@ def unit_rule(numbers: Mapping[str, list[float]], bare: list[float], column: str
         if len(spellings[0]) == 1 and spellings[0].isupper():
             return None  # "12A" is a seat or a code
         return _same(spellings, numbers, bare, column)
-    kinds = [kind for kind in _KINDS.values() if all(_key(unit) in kind for unit in spellings)]
+    kinds = [kind for kind in _KINDS.values() if all(_size(unit, kind) for unit in spellings)]
     return _convert(kinds[0], numbers, bare, column) if kinds else None
 
 
 def _percent(numbers: Mapping[str, list[float]], bare: list[float], column: str) -> UnitRule:
-    if bare and max(map(abs, bare)) > 1.0:
+    like = abs(_log(_median(bare)) - _log(_median(numbers["%"]))) if bare else math.inf
+    if like < abs(like - _log(100.0)):
         why = "numbers without a % are of the size of those with one"
         return UnitRule({"%": 1.0}, "%", (Decision("cleaning", column, "numbers are in %", why),))
     return UnitRule({"%": 0.01}, "", (Decision("cleaning", column, "12 % is read as 0.12", "cells carry a %"),))
@@ -100,7 +112,8 @@ def _same(spellings: list[str], numbers: Mapping[str, list[float]], bare: list[f
 
 def _convert(kind: Mapping[str, float], numbers: Mapping[str, list[float]], bare: list[float], column: str) -> UnitRule:
     base, why = _own_unit(kind, numbers, bare, column)
-    factors = {unit: float(f"{kind[_key(unit)] / kind[_key(base)]:.12g}") for unit in sorted(numbers)}
+    size = _size(base, kind) or 1.0
+    factors = {unit: float(f"{(_size(unit, kind) or size) / size:.12g}") for unit in sorted(numbers)}
     counts = ", ".join(f"{len(values)} in {unit}" for unit, values in sorted(numbers.items()))
     told = [Decision("cleaning", column, f"all numbers brought to {base}", f"{counts}; {why}")]
     if bare:
@@ -111,8 +124,8 @@ def _convert(kind: Mapping[str, float], numbers: Mapping[str, list[float]], bare
 def _own_unit(
     kind: Mapping[str, float], numbers: Mapping[str, list[float]], bare: list[float], column: str
 ) -> tuple[str, str]:
-    named = [word for word in re.split(r"[^\w²µ/%]+|_", column) if _key(word) in kind]
-    if named and len(named[-1]) > 1:
+    named = [word for word in re.split(r"[^\w²µ/%]+|_", column) if len(word) > 1 and _size(word, kind)]
+    if named:
         return named[-1], "the column's name says so"
     if bare:
         centre = _median(bare)
