@@ -93,12 +93,28 @@ async def _serve(hub: Hub, host: str, port: int, ready: Callable[[str], object] 
             ready(_address(listener.sockets[0]))
         await stop.wait()
         hub.draining = True
-        await asyncio.sleep(0.05)  # clients that stand in the kernel's queue are still let in
-        listener.close()
+        await _close_door(listener, hub)
         await hub.drain()
     finally:
         sweeping.cancel()
         listener.close()
+
+
+async def _close_door(listener: asyncio.Server, hub: Hub) -> None:
+    """Stop listening, but first let in whoever stands in the kernel's queue: closing would reset them all."""
+    late = []
+    for bound in listener.sockets:
+        door = bound.dup()
+        door.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                late.append(door.accept()[0])
+        door.close()
+    listener.close()
+    loop = asyncio.get_running_loop()
+    for client in late:
+        client.setblocking(False)
+        await loop.connect_accepted_socket(lambda: Connection(hub), client)
 
 
 def _address(socket: Any) -> str:

@@ -1,0 +1,100 @@
+"""The runtime in an environment of its own: small, without a training library, and the same answers."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from modelwright.testing.packages import raw_rows
+from modelwright_runtime.model import load
+
+RUNTIME = Path(__file__).resolve().parents[2] / "runtime"
+MAX_PACKAGES, MAX_MB = 15, 200
+TRAINING = ("polars", "sklearn", "lightgbm", "onnx", "modelwright", "scipy", "pandas", "pydantic")
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a fresh environment that holds only `runtime/`."""
+    folder = tmp_path_factory.mktemp("own")
+    source = folder / "source"
+    shutil.copytree(RUNTIME, source, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__", "build"))
+    home, uv = folder / "venv", shutil.which("uv")
+    run([sys.executable, "-m", "venv", "--without-pip" if uv else "--clear", str(home)])
+    interpreter = home / "bin" / "python"
+    install = (
+        [uv, "pip", "install", "--python", str(interpreter)] if uv else [str(interpreter), "-m", "pip", "install", "-q"]
+    )
+    done = subprocess.run([*install, str(source)], capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode:
+        words = (
+            "connection",
+            "resolve host",
+            "name resolution",
+            "timed out",
+            "dns error",
+            "error sending request",
+            "no matching distribution",
+        )
+        if any(word in done.stderr.lower() for word in words):
+            pytest.skip(f"the package registry cannot be reached: {done.stderr.strip()[-300:]}")
+        pytest.fail(done.stderr[-2000:])
+    return interpreter
+
+
+def run(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+def test_it_is_small(python: Path) -> None:
+    program = (
+        "import importlib.metadata as m, json, sys; "
+        "print(json.dumps([sys.prefix, sorted({d.name for d in m.distributions()})]))"
+    )
+    prefix, names = json.loads(run([str(python), "-c", program]))
+    own = [name for name in names if name not in ("pip", "setuptools")]
+    assert "modelwright-runtime" in own
+    assert len(own) <= MAX_PACKAGES, own
+    site = next(Path(prefix).glob("lib/python*/site-packages"))
+    tools = ("pip", "setuptools", "pkg_resources", "_distutils_hack")
+    files = [item for item in site.rglob("*") if item.is_file() and item.relative_to(site).parts[0] not in tools]
+    size_mb = sum(item.stat().st_size for item in files) / 1e6
+    assert 1 < size_mb < MAX_MB
+
+
+def test_no_training_library_is_there(python: Path) -> None:
+    program = f"import importlib.util as u; print([n for n in {TRAINING!r} if u.find_spec(n)])"
+    assert run([str(python), "-I", "-c", program]).strip() == "[]"
+
+
+def test_it_predicts_the_same(python: Path, packages: dict[str, Path], tmp_path: Path) -> None:
+    source, target = tmp_path / "rows.jsonl", tmp_path / "answers.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in raw_rows(50)))
+    for path in packages.values():
+        run([str(python), "-I", "-m", "modelwright_runtime", "predict", str(path), str(source), "-o", str(target)])
+        given = [json.loads(line) for line in target.read_text().splitlines()]
+        assert given == load(path).predict(raw_rows(50)).rows()
+
+
+def test_it_serves_the_same(python: Path, packages: dict[str, Path]) -> None:
+    path = packages["binary"]
+    command = [str(python), "-I", "-m", "modelwright_runtime", "serve", str(path), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+        assert found
+        body = json.dumps({"rows": raw_rows(20)}).encode()
+        ask = urllib.request.Request(f"{found.group()}/predict", body, {"content-type": "application/json"})
+        with urllib.request.urlopen(ask, timeout=10) as answer:
+            assert json.load(answer)["predictions"] == load(path).predict(raw_rows(20)).rows()
+    finally:
+        process.terminate()
+        assert process.wait(timeout=15) == 0
