@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwright.core.errors import UserError, WrightError, nearest
+from modelwright.core.errors import SystemFault, UserError, WrightError, nearest
 
 if TYPE_CHECKING:
     from modelwright.recipe import Recipe
@@ -69,7 +69,26 @@ def command(arguments: list[str]) -> int:
         return 130
     except BrokenPipeError:
         return 1
+    except MemoryError:
+        terminal.error(SystemFault("system.memory", "the machine's memory is used up.", hint="close other programs"))
+        return 1
+    except Exception as problem:  # noqa: BLE001  the edge: a person never sees a traceback, and we never lose one
+        terminal.error(_unexpected(problem))
+        return 1
     return 0
+
+
+def _unexpected(problem: Exception) -> SystemFault:
+    """A fault of ours: the traceback goes to a file that the user can send."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="wright-fault-", suffix=".txt", delete=False) as file:
+        traceback.print_exception(problem, file=file)
+    told = f"{type(problem).__name__}: {problem}".splitlines()[0][:200]
+    return SystemFault(
+        "system.unexpected", f"something failed that should not have: {told}", hint=f"please report it with {file.name}"
+    )
 
 
 class _Parser(argparse.ArgumentParser):

@@ -26,8 +26,10 @@ from modelwright.core.values import Cleaned, Report, Splits, Trained, Watch
 if TYPE_CHECKING:
     import numpy as np
 
+    from modelwright.cleaning.base import CleanSpec
     from modelwright.core.data import Dataset, Decision
     from modelwright.recipe import Recipe
+    from modelwright.training.base import TrainSpec
 
 BUILDS_ON = {"training": ("features", "models")}
 """Stages whose methods another stage calls by name: their versions are part of its keys."""
@@ -55,9 +57,9 @@ def run(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch |
         )  # fmt: skip
         facts = finish(recipe, work, prepared, trained, report)
     except BaseException:
-        work.record = replace(work.record, status="failed").save(work.store)
+        work.save(status="failed")
         raise
-    work.record = replace(work.record, status="done", facts=facts).save(work.store)
+    work.save(status="done", facts=facts)
     return work.record
 
 
@@ -83,7 +85,7 @@ def prepare(recipe: Recipe, work: _Work) -> Prepared:
 
 def finish(recipe: Recipe, work: _Work, prepared: Prepared, trained: Made, report: Made) -> dict[str, Any]:
     """Write the pages, pack the model, and lay both where people look: `<store>/out/<name>/`."""
-    inputs = [prepared.raw, prepared.cleaned, prepared.splits, trained, report, recipe.name]
+    inputs: list[Made | str | None] = [prepared.raw, prepared.cleaned, prepared.splits, trained, report, recipe.name]
     card = work.stage(
         "evaluation", "card", None, inputs,
         lambda make: work.store.put(make(**_page_contents(recipe, prepared, trained, report)).encode()),
@@ -159,16 +161,30 @@ class _Work:
     seed: int
     watch: Watch
     record: Run
+    on_record: bool = True
 
     @classmethod
-    def begin(cls, recipe: Recipe, store: Store | str | Path, watch: Watch | None) -> _Work:
+    def begin(cls, recipe: Recipe, store: Store | str | Path, watch: Watch | None, *, on_record: bool = True) -> _Work:
         opened = store if isinstance(store, Store) else Store.open(store)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         record = Run(
             id=f"{started[:19].replace(':', '').replace('-', '')}-{uuid.uuid4().hex[:8]}", name=recipe.name,
             recipe=recipe.to_plain(), started=started, machine=machine(),
         )  # fmt: skip
-        return cls(opened, recipe.seed, watch or (lambda event: None), record.save(opened))
+        work = cls(opened, recipe.seed, watch or (lambda event: None), record, on_record)
+        work.save()
+        return work
+
+    def save(self, **changes: Any) -> None:
+        """Change the record and write it, unless this is only a plan."""
+        self.record = replace(self.record, **changes)
+        if self.on_record:
+            self.record.save(self.store)
+
+    def known(self, stage: str, method: str, spec: Any, inputs: Sequence[Made | str | None]) -> dict[str, Any] | None:
+        """What is filed for a stage, if it is there."""
+        key = self._key(stage, method, spec, inputs)
+        return self.store.find(key) if key else None
 
     def stage(
         self, stage: str, method: str, spec: Any, inputs: Sequence[Made | str | None], make: Callable[[Any], Any],
@@ -192,7 +208,7 @@ class _Work:
             stage=f"{stage}/{method}", key=key, digest=made.digest, cached=cached, seconds=seconds,
             value=made.plain, facts=made.facts, peak_memory_bytes=peak_memory_bytes(),
         )  # fmt: skip
-        self.record = self.record.with_stage(record).save(self.store)
+        self.save(stages=(*self.record.stages, record))
         end = {"stage": stage, "method": method, "event": "end", "seconds": seconds, "cached": cached}
         self.watch({**end, **made.facts})
         return made
@@ -342,6 +358,50 @@ class Plan:
     recipe: Recipe
     stages: tuple[Mapping[str, Any], ...]
     decisions: tuple[Mapping[str, Any], ...]
+
+
+def plan(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch | None = None) -> Plan:
+    """Say what `run` would do: collect, clean and split (kept for the run), and choose what training would try.
+
+    `Plan.recipe` gives the same model as `recipe`, and has no automatic choice left.
+    """
+    work = _Work.begin(recipe, store, watch, on_record=False)
+    prepared = prepare(recipe, work)
+    train_spec, decisions = _training_plan(recipe, prepared)
+    explicit = recipe.but(
+        clean=_explicit_clean(recipe, prepared),
+        split=recipe.split.but(**_explicit_split(prepared)),
+        train=train_spec,
+    )
+    stages = [
+        {"stage": record.stage, "state": "there already" if record.cached else "made now", "told": record.facts["told"]}
+        for record in work.record.stages
+    ]
+    trained = work.known("training", "train", recipe.train, [prepared.cleaned, prepared.splits])
+    told = trained["facts"]["told"] if trained else f"{len(train_spec.models or ())} candidates and a baseline"
+    stages.append({"stage": "training/train", "state": "there already" if trained else "to do", "told": told})
+    known = [decision for record in work.record.stages for decision in record.facts.get("decisions", ())]
+    return Plan(explicit, tuple(stages), (*known, *plain_of(decisions)))
+
+
+def _training_plan(recipe: Recipe, prepared: Prepared) -> tuple[TrainSpec, tuple[Decision, ...]]:
+    from modelwright.training.planning import written_out
+
+    return written_out(prepared.typed, prepared.sets, recipe.train, seed=recipe.seed)
+
+
+def _explicit_clean(recipe: Recipe, prepared: Prepared) -> CleanSpec:
+    """Kinds and roles of every column, as they were chosen."""
+    columns = prepared.cleaned.facts["schema"]
+    return recipe.clean.but(
+        kinds={column["name"]: column["kind"] for column in columns},
+        roles={column["name"]: column["role"] for column in columns},
+    )
+
+
+def _explicit_split(prepared: Prepared) -> dict[str, Any]:
+    kind = prepared.splits.facts["kind"]
+    return {"kind": kind} if kind in ("random", "stratified") else {}
 
 
 def load_run(store: Store, name: str) -> Run:

@@ -92,7 +92,7 @@ def _show_package(path: Path, terminal: Terminal) -> None:
     terminal.text(f"{model.name}   predicts {task.target} ({task.kind})")
     rows = [_column_line(reading.column, reading.kind, model.signature) for reading in model.signature.readings]
     terminal.table(["column", "kind", "seen in training"], rows, title="what it takes")
-    terminal.text(model.card)
+    terminal.text(model.facts["card"])
 
 
 def _column_line(name: str, kind: str, signature: Any) -> list[str]:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from modelwright.core.data import Decision
     from modelwright.core.record import Run
     from modelwright.lifecycle import Plan
 
@@ -58,9 +57,10 @@ class Terminal:
             self.emit(event)
             return
         word = _WORDS.get(event["stage"], event["stage"])
-        if event["event"] == "end" and event["method"] != "pages":
+        if event["event"] == "end":
             self._close_bar()
-            self._line(word, event)
+            if event.get("told"):
+                self._line(word, event)
         elif event["event"] == "progress":
             self._bar(word, event)
         elif event["event"] == "candidate":
@@ -73,8 +73,8 @@ class Terminal:
     def _line(self, word: str, event: Mapping[str, Any]) -> None:
         told = "there already" if event["cached"] else f"{event['seconds']:.1f} s"
         self.console.print(f"[bold]{word:<9}[/] {_escaped(str(event.get('told', ''))):<58} [dim]{told}[/]")
-        for decision in event.get("decisions", ()):
-            self.console.print(f"          [dim]{_escaped(_sentence(decision))}[/]")
+        for sentence in _sentences(event.get("decisions", ())):
+            self.console.print(f"          [dim]{_escaped(sentence)}[/]")
 
     def _bar(self, word: str, event: Mapping[str, Any]) -> None:
         if not self.console.is_terminal:
@@ -121,11 +121,8 @@ class Terminal:
             self.emit({"stage": "plan", "event": "planned", "stages": plan.stages, "decisions": plan.decisions,
                        "recipe": plan.recipe.to_plain()})  # fmt: skip
             return
-        self.table(
-            ["stage", "state", "settings"],
-            [[row["stage"], row["state"], row["settings"]] for row in plan.stages],
-        )
-        rows = [[_WORDS.get(d.stage, d.stage), d.about, d.choice, d.reason] for d in plan.decisions]
+        self.table(["stage", "state", "what"], [[row["stage"], row["state"], row["told"]] for row in plan.stages])
+        rows = [[_WORDS.get(d["stage"], d["stage"]), d["about"], d["choice"], d["reason"]] for d in plan.decisions]
         self.table(["stage", "about", "choice", "because"], rows)
         if written:
             self.console.print(f"recipe    {written}   [dim]next: wright run {written}[/]")
@@ -202,9 +199,26 @@ class Terminal:
             print(f"wright: {error}", file=sys.stderr, flush=True)
 
 
-def _sentence(decision: Decision | Mapping[str, Any]) -> str:
-    plain = plain_of(decision)
-    return f"{plain['about']}: {plain['choice']}, because {plain['reason']}"
+KINDS = ("number", "category", "boolean", "datetime", "text")
+MOST_DECISIONS, MOST_LETTERS = 12, 160
+
+
+def _sentences(decisions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Decisions as lines: the kinds of columns counted in one, the rest one by one, the longest list cut."""
+    kinds = [decision["choice"] for decision in decisions if decision["choice"] in KINDS]
+    counts = [f"{kinds.count(kind)} {kind}" for kind in KINDS if kind in kinds]
+    rest = [
+        _cut(f"{decision['about']}: {decision['choice']}, because {decision['reason']}")
+        for decision in decisions
+        if decision["choice"] not in KINDS
+    ]
+    n_more = len(rest) - MOST_DECISIONS
+    more = [f"... and {n_more} more decisions: `wright show NAME` tells them all"] if n_more > 0 else []
+    return [*([f"columns: {', '.join(counts)}"] if counts else []), *rest[:MOST_DECISIONS], *more]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 4]} ..."
 
 
 def _escaped(text: str) -> str:

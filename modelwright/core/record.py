@@ -11,7 +11,7 @@ import platform
 import resource
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from modelwright.core.codec import plain_of
@@ -44,10 +44,6 @@ class Run:
     stages: tuple[StageRecord, ...] = ()
     machine: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
-
-    def with_stage(self, stage: StageRecord) -> Run:
-        """The record after one more stage."""
-        return replace(self, stages=(*self.stages, stage))
 
     def save(self, store: Store) -> Run:
         """Write the record, and let its name stand for it."""

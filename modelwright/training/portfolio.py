@@ -79,8 +79,25 @@ def _asked(use: ModelUse) -> Trial:
     spec = model.spec.parse(use.settings, where=use.model)
     preset = model.preset if use.features == "auto" else use.features
     shown = ", ".join(f"{name}={value}" for name, value in use.settings.items())
-    name = f"{use.model} ({shown})" if shown else use.model
-    return Trial(name=name, model=model, spec=spec, preset=preset)
+    name = use.name or (f"{use.model} ({shown})" if shown else use.model)
+    return Trial(name=name, model=model, spec=spec, preset=preset, log=use.log)
+
+
+def as_uses(trials: list[Trial]) -> tuple[ModelUse, ...]:
+    """Candidates as a recipe says them: `_asked` gives the same trials again."""
+    from modelwright.training.base import ModelUse
+
+    return tuple(
+        ModelUse(
+            model=trial.model.name,
+            settings=trial.spec.to_plain(),
+            features=trial.preset,
+            log=trial.log,
+            name=trial.name,
+        )
+        for trial in trials
+        if trial.model.name != "constant"
+    )
 
 
 def _ranked(problem: Problem, n_columns: dict[str, int]) -> list[Trial]:

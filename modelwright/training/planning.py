@@ -1,0 +1,43 @@
+"""What training would do, without doing it: the task, the metric and the candidates, written out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modelwright.core.data import Decision
+
+if TYPE_CHECKING:
+    from modelwright.core.data import Dataset
+    from modelwright.core.values import Splits
+    from modelwright.training.base import TrainSpec
+
+
+def written_out(
+    data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int = 0
+) -> tuple[TrainSpec, tuple[Decision, ...]]:
+    """The Spec with every automatic choice made, and the choices with their reasons.
+
+    Training with the Spec that is returned gives the same model. Cost: the features of one fold.
+
+    >>> import numpy as np, polars as pl
+    >>> from modelwright.core.data import Column, Dataset, Schema
+    >>> from modelwright.core.values import Splits
+    >>> from modelwright.training.base import TrainSpec
+    >>> frame = pl.DataFrame({"x": np.arange(60.0), "y": ["low"] * 30 + ["high"] * 30})
+    >>> data = Dataset.from_frame(frame, Schema((Column("x", "number"), Column("y", "category", "target"))))
+    >>> ids = np.arange(60, dtype=np.uint64)
+    >>> splits = Splits(train=ids[ids % 5 > 0], test=ids[ids % 5 == 0], folds=np.arange(48) % 3, kind="random")
+    >>> explicit, _ = written_out(data, splits, TrainSpec(budget="quick"))
+    >>> explicit.task, explicit.metric, [use.model for use in explicit.models]
+    ('binary', 'log_loss', ['linear', 'boosting'])
+    """
+    from modelwright.training.cross import Folds
+    from modelwright.training.losses import choose_metric
+    from modelwright.training.portfolio import as_uses, choose_trials
+    from modelwright.training.problem import read_problem
+
+    problem = read_problem(data, splits, spec)
+    metric, _, reason = choose_metric(spec.metric, problem.task)
+    trials, told = choose_trials(problem, spec, Folds(problem, seed).n_columns())
+    explicit = spec.but(task=problem.task.kind, metric=metric, models=as_uses(trials))
+    return explicit, (*problem.decisions, Decision("training", "metric", metric, reason), *told)
