@@ -44,16 +44,19 @@ def read_parquet(path: Path, name: str, source: SourceSpec, notes: Notes) -> Pie
 
 
 def read_arrow(path: Path, name: str, source: SourceSpec, notes: Notes) -> Piece:
-    """An Arrow file or stream, or Feather; mapped from disk where its types allow."""
+    """An Arrow file (Feather version 2) or stream; mapped from disk where its types allow."""
     import pyarrow as pa
-    from pyarrow import feather
 
     try:
         with path.open("rb") as file:
             head = file.read(6)
         if head.startswith(b"FEA1"):
-            table = feather.read_table(path)
-        elif head.startswith(b"ARROW1"):
+            raise UserError(
+                "collection.arrow",
+                f"`{name}` is Feather version 1, which Arrow no longer reads.",
+                hint="write it again as Feather version 2 or Parquet",
+            )
+        if head.startswith(b"ARROW1"):
             table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         else:
             table = pa.ipc.open_stream(pa.memory_map(str(path))).read_all()

@@ -64,7 +64,10 @@ def fetch(url: str, *, max_bytes: int, timeout_s: float, tell: Callable[..., Non
     Raises `collection.url` (no such host, refused), `collection.url_status`, `collection.url_timeout`,
     `collection.url_short`, `collection.url_size`, `collection.url_redirect`.
     """
-    path = scratch_path(PurePosixPath(unquote(urlsplit(url).path)).suffix[:10])
+    try:
+        path = scratch_path(PurePosixPath(unquote(urlsplit(url).path)).suffix[:10])
+    except ValueError as wrong:  # brackets that hold no address
+        raise _unreachable(url, wrong) from wrong
     path.touch()
     opener = urllib.request.build_opener(_Redirects())
     mark, problem = "", UserError("collection.url", f"`{shown(url)}` could not be fetched.")

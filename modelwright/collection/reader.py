@@ -98,7 +98,7 @@ def _read_plain(path: Path, name: str, source: SourceSpec, about: dict[str, Any]
     from modelwright.collection.sniff import recognise
 
     notes = Notes(name)
-    form = source.format if source.format != "auto" else recognise(path, name)
+    form = source.format if source.format != "auto" else recognise(path, name, source.encoding)
     piece = _reader(form)(path, name, source, notes)
     if is_scratch(path) and not piece.about.get("lazy"):
         forget(path)

@@ -80,8 +80,11 @@ def is_workbook(path: Path) -> bool:
     return bool(names & {"xl/workbook.xml", "xl/workbook.bin"}) or {"mimetype", "content.xml"} <= names
 
 
-def recognise(path: Path, name: str) -> str:
-    """`csv`, `json`, `jsonl`, `parquet`, `arrow` or `excel`; raises `collection.empty` or `collection.binary`."""
+def recognise(path: Path, name: str, encoding: str | None = None) -> str:
+    """`csv`, `json`, `jsonl`, `parquet`, `arrow` or `excel`; raises `collection.empty` or `collection.binary`.
+
+    Whoever names the `encoding` says that it is text.
+    """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:
@@ -96,14 +99,20 @@ def recognise(path: Path, name: str) -> str:
     told = KNOWN_ENDINGS.get(ending)
     if told in ("parquet", "excel"):
         return told
-    refuse_binary(head, name)
+    refuse_foreign(head, name)
+    if encoding is None and not _is_text(head):
+        raise UserError(
+            "collection.binary",
+            f"`{name}` holds bytes that are no text, and is of no known kind.",
+            hint="give a CSV, JSON, Parquet, Arrow or Excel file, or name its `encoding`",
+        )
     if told in ("json", "jsonl") or head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{"):
         return _json_kind(head, told)
     return "csv"
 
 
-def refuse_binary(head: bytes, name: str) -> None:
-    """Raise `collection.binary` when the first bytes are no text."""
+def refuse_foreign(head: bytes, name: str) -> None:
+    """Raise `collection.binary` when the first bytes are those of an image, a program, a web page, ..."""
     for mark, what in _FOREIGN:
         if head.startswith(mark):
             raise UserError(
@@ -111,12 +120,6 @@ def refuse_binary(head: bytes, name: str) -> None:
                 f"`{name}` is {what}, not a table.",
                 hint="give a CSV, JSON, Parquet, Arrow or Excel file",
             )
-    if not _is_text(head):
-        raise UserError(
-            "collection.binary",
-            f"`{name}` holds bytes that are no text, and is of no known kind.",
-            hint="give a CSV, JSON, Parquet, Arrow or Excel file, or name its `encoding`",
-        )
 
 
 def _is_text(head: bytes) -> bool:

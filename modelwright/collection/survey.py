@@ -1,13 +1,14 @@
 """One pass over the bytes of a text table: is it so regular that Polars may read it as it lies?
 
-Counting is enough: when every line outside of quotes has as many delimiters as the others would need, and
-Polars finds no row too long, no row is too short. Memory is a few chunks, whatever the file.
+The cells of every line outside of quotes are counted, so nothing is left for Polars to stumble over later.
+Memory is a few chunks, whatever the file.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 MAX_LINE_BYTES = 64 * 2**20
+TAIL_BYTES = 65536
 BOM = b"\xef\xbb\xbf"
+NEWLINE, RETURN = 10, 13
 
 
 def whole_lines(file: IO[bytes], name: str) -> Iterator[bytes]:
     """Chunks of a file that end where a line ends; a line beyond 64 MiB is refused, never held."""
-    rest, n_lines = b"", 0
+    rest, n_before = b"", 0
     while chunk := file.read(CHUNK_BYTES):
         cut = max(chunk.rfind(b"\n"), chunk.rfind(b"\r", 0, -1)) + 1
         if cut == 0:
@@ -32,13 +35,14 @@ def whole_lines(file: IO[bytes], name: str) -> Iterator[bytes]:
             if len(rest) > MAX_LINE_BYTES:
                 raise UserError(
                     "collection.long_line",
-                    f"`{name}`: line {n_lines + 1:,} is longer than {MAX_LINE_BYTES // 2**20} MiB.",
+                    f"`{name}`: the line that begins at byte {n_before:,} is longer than "
+                    f"{MAX_LINE_BYTES // 2**20} MiB.",
                     hint="such a line is no row of a table; look at how the file was made",
                 )
             continue
         whole = rest + chunk[:cut]
         rest = chunk[cut:]
-        n_lines += whole.count(b"\n")
+        n_before += len(whole)
         yield whole
     if rest:
         yield rest
@@ -46,25 +50,30 @@ def whole_lines(file: IO[bytes], name: str) -> Iterator[bytes]:
 
 @dataclass(slots=True)
 class Survey:
-    """What was counted. `n_lines` and `n_delimiters` are those outside of quotes; `is_regular` says whether
-    quotes stand where quotes may stand and lines end with a newline."""
+    """What was counted. `widths` has the number of lines outside of quotes by their number of cells.
+
+    `is_regular` says whether quotes stand where quotes may stand and lines end with a newline; `is_open` whether
+    a quote is open; `n_pending` is the number of delimiters since the last line's end.
+    """
 
     is_utf8: bool = True
     n_nul: int = 0
-    n_lines: int = 0
-    n_delimiters: int = 0
+    widths: Counter[int] = field(default_factory=Counter)
     n_trailing_blank: int = 0
     is_regular: bool = True
     has_blank_lines: bool = False
     is_open: bool = False
+    n_pending: int = 0
 
     def n_rows(self, width: int) -> int | None:
         """Number of rows of `width` cells, header included; None when the lines do not all have them."""
-        n_rows = self.n_lines - self.n_trailing_blank
-        plain = self.is_utf8 and not self.n_nul and self.is_regular and not self.is_open
-        if not plain or self.n_delimiters != n_rows * (width - 1):
+        if not (self.is_utf8 and self.is_regular) or self.n_nul or self.is_open:
             return None
-        return None if width == 1 and self.has_blank_lines else n_rows
+        if width == 1:
+            return None if self.has_blank_lines or set(self.widths) != {1} else self.widths[1]
+        expected = {width, 1} if self.n_trailing_blank else {width}
+        alike = set(self.widths) == expected and self.widths[1] == self.n_trailing_blank
+        return self.widths[width] if alike else None
 
 
 def survey(path: Path, name: str, dialect: Dialect) -> Survey:
@@ -78,13 +87,11 @@ def survey(path: Path, name: str, dialect: Dialect) -> Survey:
             if number == 0:
                 chunk = chunk.removeprefix(BOM)
             _examine(chunk, dialect, found)
-            tail = (tail + chunk)[-4096:]
+            tail = (tail + chunk)[-TAIL_BYTES:] if len(chunk) < TAIL_BYTES else chunk[-TAIL_BYTES:]
     if tail and not tail.endswith(b"\n"):
-        found.n_lines += 1
-    ends = tail[len(tail.rstrip(b"\r\n")) :].count(b"\n")
-    found.n_trailing_blank = max(0, ends - 1) if not found.is_open and len(tail) > ends else 0
-    if len(tail) == 4096 and not tail.strip(b"\r\n"):
-        found.is_regular = False  # thousands of blank lines: the slow reader counts them
+        found.widths[found.n_pending + 1] += 1
+    n_ends = tail[len(tail.rstrip(b"\r\n")) :].count(b"\n")
+    found.n_trailing_blank = max(0, n_ends - 1)
     return found
 
 
@@ -97,24 +104,38 @@ def _examine(chunk: bytes, dialect: Dialect, found: Survey) -> None:
     if not found.is_regular:
         return
     codes = np.frombuffer(chunk, dtype=np.uint8)
-    is_delimiter, is_newline = codes == ord(dialect.delimiter), codes == 10
+    marks = (codes == ord(dialect.delimiter)) | (codes == NEWLINE)
     quote = dialect.quote.encode()
+    outside: np.ndarray | None = None
     if quote and (found.is_open or quote in chunk):
         is_quote = codes == quote[0]
         outside = (np.cumsum(is_quote, dtype=np.uint8) & 1) == int(found.is_open)
         found.is_regular = _quotes_at_edges(codes, is_quote, quote[0], dialect, was_open=found.is_open)
         found.is_open ^= bool(np.count_nonzero(is_quote) & 1)
-        is_delimiter, is_newline = is_delimiter & outside, is_newline & outside
-    else:
-        outside = None
-    found.n_delimiters += int(np.count_nonzero(is_delimiter))
-    found.n_lines += int(np.count_nonzero(is_newline))
+        marks &= outside
+    _count_widths(codes[marks], found)
     if b"\n\n" in chunk or b"\n\r\n" in chunk or chunk[:1] in (b"\n", b"\r"):
         found.has_blank_lines = True
     if b"\r" in chunk:
-        lone = codes == 13 if outside is None else (codes == 13) & outside
-        lone[:-1] &= codes[1:] != 10
+        lone = codes == RETURN if outside is None else (codes == RETURN) & outside
+        lone[:-1] &= codes[1:] != NEWLINE
         found.is_regular = found.is_regular and not lone.any()
+
+
+def _count_widths(marks: np.ndarray, found: Survey) -> None:
+    """`marks` are the delimiters and newlines outside of quotes, in order."""
+    import numpy as np
+
+    ends = np.flatnonzero(marks == NEWLINE)
+    if len(ends) == 0:
+        found.n_pending += len(marks)
+        return
+    widths = np.diff(ends, prepend=-1)
+    widths[0] += found.n_pending
+    found.n_pending = len(marks) - int(ends[-1]) - 1
+    kinds, counts = np.unique(widths, return_counts=True)
+    for width, count in zip(kinds.tolist(), counts.tolist(), strict=True):
+        found.widths[width] += count
 
 
 def _decodes(chunk: bytes) -> bool:
@@ -130,8 +151,8 @@ def _quotes_at_edges(codes: np.ndarray, is_quote: np.ndarray, quote: int, dialec
     import numpy as np
 
     positions = np.flatnonzero(is_quote)
-    edges = np.array([ord(dialect.delimiter), 10, 13, quote], dtype=np.uint8)
-    before = np.where(positions > 0, codes[positions - 1], 10)
-    after = np.append(codes, np.uint8(10))[positions + 1]
+    edges = np.array([ord(dialect.delimiter), NEWLINE, RETURN, quote], dtype=np.uint8)
+    before = np.where(positions > 0, codes[positions - 1], NEWLINE)
+    after = np.append(codes, np.uint8(NEWLINE))[positions + 1]
     opens = (np.arange(len(positions)) + int(was_open)) % 2 == 0
     return bool(np.isin(np.where(opens, before, after), edges).all())

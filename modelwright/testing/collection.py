@@ -33,7 +33,7 @@ def check_collected(data: Dataset) -> None:
         is_plain = kind.is_numeric() or kind in (pl.String, pl.Boolean, pl.Date) or kind == pl.Datetime("us")
         assert is_plain, (name, kind)
     json.dumps(dict(data.origin))
-    assert all({"name", "format", "n_rows", "first_row"} <= set(source) for source in data.origin["sources"])
+    assert all({"name", "format", "n_rows"} <= set(source) for source in data.origin["sources"])
 
 
 _BOOK = (

@@ -1,0 +1,129 @@
+"""Every bad input gives a coded error that names what is wrong, or a recorded repair; nothing else."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+from modelwright.collection import CollectSpec, collect
+from modelwright.core.data import ROW_ID, Dataset
+from modelwright.core.errors import UserError
+from modelwright.testing.collection import check_collected
+from tests.robustness.make_corpus import CASES_FOR_RUN, Case, RunCase, make
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Case]]:
+    folder = tmp_path_factory.mktemp("corpus")
+    return folder, {case.name: case for case in make(folder)}
+
+
+def read(case: Case, folder: Path) -> Dataset:
+    """Collect one case; a relative source lies in the corpus."""
+    source = case.source.replace("{folder}", str(folder))
+    if "://" not in source:
+        source = str(folder / source)
+    settings = {**case.settings, "source": source}
+    return collect(CollectSpec(sources=(settings,), **case.limits))
+
+
+def check(case: Case, folder: Path) -> str:
+    """What is wrong with how the case is treated; "" when nothing is."""
+    try:
+        data = read(case, folder)
+    except UserError as problem:
+        if problem.code != case.code:
+            return f"{case.name}: {problem}; expected {case.code or 'rows'}"
+        if case.says not in str(problem) or not problem.message:
+            return f"{case.name}: {problem}; does not say {case.says!r}"
+        return ""
+    if case.code:
+        return f"{case.name}: read {data.n_rows} rows; expected {case.code}"
+    check_collected(data)
+    rows = data.frame.drop(ROW_ID).rows()
+    repairs = [repair["what"] for repair in data.origin["repairs"]]
+    wrong = [
+        f"rows {data.n_rows}" if data.n_rows != case.rows else "",
+        f"names {data.schema.names[:10]}" if case.names and data.schema.names != case.names else "",
+        f"cells {rows[:5]}" if case.cells and tuple(rows) != case.cells else "",
+        f"repairs {repairs}" if case.repair and case.repair not in repairs else "",
+    ]
+    return "; ".join(f"{case.name}: {part}" for part in wrong if part)
+
+
+def test_the_corpus_is_large(corpus: tuple[Path, dict[str, Case]]) -> None:
+    _, cases = corpus
+    assert len(cases) >= 120
+    assert sum(bool(case.code) for case in cases.values()) >= 60
+
+
+def test_every_case_gives_its_error_or_its_rows(
+    corpus: tuple[Path, dict[str, Case]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    folder, cases = corpus
+    wrong = [said for case in cases.values() if (said := check(case, folder))]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_case_is_told_in_the_table_of_errors(corpus: tuple[Path, dict[str, Case]]) -> None:
+    _, cases = corpus
+    told = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
+    missing = {case.code for case in cases.values() if case.code and f"`{case.code}`" not in told}
+    assert not missing
+
+
+def test_a_line_without_end_is_refused_in_little_memory(tmp_path: Path) -> None:
+    import resource
+
+    path = tmp_path / "line.csv"
+    with path.open("wb") as file:
+        file.write(b"a,b\n1,")
+        file.truncate(2**30)  # a gigabyte of zeros that takes no room
+        file.seek(0)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError) as caught:
+        collect(path)
+    assert caught.value.code in ("collection.binary", "collection.long_line")
+    grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown_mib < 300
+
+
+def test_a_gigabyte_of_letters_on_one_line_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "line.csv"
+    block = b"x" * 2**20
+    with path.open("wb") as file:
+        file.write(b"a,b\n1,")
+        for _ in range(80):
+            file.write(block)
+        file.write(b"\n2,3\n")
+    with pytest.raises(UserError, match="byte 4 is longer than 64 MiB") as caught:
+        collect(path)
+    assert caught.value.code == "collection.long_line"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
+def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "secret.csv"
+    path.write_bytes(b"a\n1\n")
+    path.chmod(0)
+    with pytest.raises(UserError) as caught:
+        collect(path)
+    assert caught.value.code == "collection.permission"
+
+
+HAS_RUN = importlib.util.find_spec("modelwright.lifecycle") is not None and hasattr(
+    importlib.import_module("modelwright.lifecycle"), "run"
+)
+
+
+@pytest.mark.skipif(not HAS_RUN, reason="the lifecycle is not there yet")
+@pytest.mark.parametrize("case", CASES_FOR_RUN, ids=lambda case: str(case.name))
+def test_tables_that_a_run_must_refuse(case: RunCase, tmp_path: Path) -> None:
+    # the lead connects this to `wright run` on the command line: exit code 2 and `case.code`, or success
+    path = tmp_path / case.name
+    path.write_text(case.text, encoding="utf-8")
+    assert collect(path).n_rows > 0
