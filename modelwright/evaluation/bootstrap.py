@@ -5,8 +5,9 @@ or predicted twice, and every metric sees the same draws: differences between th
 the draws are made from a sub-sample of m rows, and deviations shrink by sqrt(m / n) (the m-out-of-n
 bootstrap, Bickel, Götze and van Zwet 1997); the value itself is always that of all rows.
 
-Rows are not stratified by class: fixing the class counts would hide the part of the uncertainty that comes
-from them (with 10 % positives a "95 %" interval of accuracy then covers in 86 % of cases).
+Rows are not stratified by class: fixing the class counts hides the part of the uncertainty that comes from
+them. With 300 rows and 18 % positives the "95 %" interval of accuracy then covered in 81 % of 400 tries, and
+in 94 % drawn as here (`tests/evaluation/test_intervals.py`).
 """
 
 from __future__ import annotations
@@ -45,15 +46,22 @@ class Plan:
         return float(np.sqrt(self.rows.size / self.n_rows))
 
 
-def plan(answers: Answers, n_draws: int, rng: np.random.Generator, *, n_cells: int = CELLS_IN_ALL) -> Plan:
-    """Draw from all rows where that is affordable, else from as many as are (2,000 at the least)."""
-    per_row = n_draws * max(1, len(answers.classes) - 1)
-    n_kept = max(2_000, n_cells // per_row)
-    n_rows = answers.n_rows
+def plan(
+    answers: Answers,
+    n_draws: int,
+    rng: np.random.Generator,
+    *,
+    n_cells: int = CELLS_IN_ALL,
+    at_least: int = 2_000,
+) -> Plan:
+    """Draw from all rows where `n_cells` affords it, else from fewer (`at_least`), then fewer times (100)."""
+    n_rows, n_columns = answers.n_rows, max(1, len(answers.classes) - 1)
+    n_kept = min(n_rows, max(at_least, n_cells // (n_draws * n_columns)))
+    if n_kept * n_draws * n_columns > 2 * n_cells:
+        n_draws = min(n_draws, max(100, 2 * n_cells // (n_kept * n_columns)))
     rows = np.arange(n_rows)
-    if n_rows > n_kept:
+    if n_kept < n_rows:
         rows = np.sort(rng.choice(n_rows, size=n_kept, replace=False))
-        n_draws = max(min(n_draws, 200), min(n_draws, 10 * n_cells // (n_kept * max(1, len(answers.classes)))))
     return Plan(rows, n_rows, n_draws)
 
 
@@ -95,7 +103,9 @@ def replicates(
 def deviations(values: Floats, scale: float) -> Floats:
     """Replicates about their own mean, shrunk by `scale`; draws where the metric is not defined are left out."""
     seen = values[np.isfinite(values)]
-    return (seen - seen.mean()) * scale if seen.size else np.zeros(1)
+    if seen.size == 0 or seen.min() == seen.max():
+        return np.zeros(1)
+    return (seen - seen.mean()) * scale
 
 
 def interval(

@@ -117,7 +117,7 @@ def _about_undefined(measures: list[Measure], defined: list[Measure]) -> list[De
 
 
 def _about_draws(how: bootstrap.Plan, asked: int) -> list[Decision]:
-    if how.rows.size == how.n_rows:
+    if how.rows.size == how.n_rows and how.n_draws == asked:
         return []
     choice = f"{how.n_draws} draws from {how.rows.size:,} of {how.n_rows:,} rows"
     reason = f"{asked} draws from all rows would take long; deviations are scaled by {how.scale:.3f} to match"

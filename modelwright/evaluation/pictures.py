@@ -16,6 +16,8 @@ from modelwright.evaluation.text import figure, short
 
 WIDTH, HEIGHT = 400, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 44
+HUGE, TINY = 1e150, 1e-150
+"""Beyond these a picture stops telling numbers apart, so that its arithmetic stays finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +41,17 @@ def axis(values: Iterable[float], name: str, *, n_ticks: int = 5) -> Axis:
     >>> axis([3, 97], "x").ticks
     (0.0, 20.0, 40.0, 60.0, 80.0, 100.0)
     """
-    known = [value for value in values if isfinite(value)] or [0.0, 1.0]
+    known = [max(-HUGE, min(HUGE, value)) for value in values if isfinite(value)] or [0.0, 1.0]
     low, high = min(known), max(known)
-    if high <= low:
-        half = abs(low) * 0.05 or 0.5
+    size = max(abs(low), abs(high))
+    if high - low <= 1e-9 * size or size < TINY:
+        half = 0.5 if size < TINY else 0.05 * size
         low, high = low - half, high + half
     raw = (high - low) / n_ticks
     size = 10.0 ** floor(log10(raw))
     step = next(size * factor for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if size * factor >= raw * 0.999)
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
-    ticks = tuple(round(index * step, 12) for index in range(first, last + 1))
+    ticks = tuple(float(f"{index * step:.12g}") for index in range(first, last + 1))
     return Axis(ticks[0], ticks[-1], name, ticks)
 
 

@@ -149,7 +149,7 @@ def _one(
 ) -> dict[str, Any]:
     within = answers.take(rows)
     value = float(within.measured(measure))
-    how = bootstrap.plan(within, N_DRAWS, rng, n_cells=CELLS_PER_SLICE)
+    how = bootstrap.plan(within, N_DRAWS, rng, n_cells=CELLS_PER_SLICE, at_least=500)
     values = bootstrap.replicates({"slice": within}, [measure], how, rng)["slice"][measure.name]
     spread = bootstrap.deviations(values, how.scale)
     low, high = bootstrap.interval(measure.name, value, spread, confidence, n_errorless=rows.size)

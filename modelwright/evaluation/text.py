@@ -128,7 +128,8 @@ def cautions(report: Report) -> list[str]:
     if word in ("worse", "unclear"):
         found.append(sentence)
     if report.n_rows < FEW_ROWS:
-        found.append(f"Only {report.n_rows} rows were held out, so every interval is wide.")
+        rows = "1 row was" if report.n_rows == 1 else f"{report.n_rows} rows were"
+        found.append(f"Only {rows} held out, so every figure is uncertain.")
     found += [line for line in (_worst_slice(report), _calibration(report), _rare_class(report)) if line]
     found += [
         f"{decision.about}: {decision.choice} — {decision.reason}."
