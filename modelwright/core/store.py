@@ -218,8 +218,10 @@ class Store:
         earlier = self.find(key)
         if earlier is not None and earlier["digest"] != entry["digest"]:
             entry["differs_from"] = earlier["digest"]  # the same key, other bytes: told, never replaced in silence
-        write_atomically(self._key_file(key), canonical(entry))
-        return entry
+        data = canonical(entry)
+        write_atomically(self._key_file(key), data)
+        filed: dict[str, Any] = json.loads(data)  # as a later run reads it: made now or then, the same bytes follow
+        return filed
 
     # Names ------------------------------------------------------------------------------------------------
 

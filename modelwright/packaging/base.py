@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from modelwright.core.values import Cleaned, Report, Trained
+    from modelwright_runtime.signature import Signature
 
 ENVIRONMENT = (
     "modelwright", "modelwright-runtime", "numpy", "scipy", "scikit-learn", "lightgbm", "polars", "pyarrow", "onnx",
@@ -79,12 +80,20 @@ def package(
         raise UserError("package.name", f"`name` must be 1 to 120 printable characters; got {name!r}.")
     check_graph(trained.graph)
     row_ids = cleaned.kept.row_ids if train_rows is None else train_rows
+    trained = dataclasses.replace(trained, signature=_with_readings(trained.signature, cleaned))
     model = Model(trained.graph, trained.signature, name=name)
     members = _members(trained, cleaned, report, row_ids, model)
     members["data.json"] = _json(_data_facts(cleaned, row_ids, trained.signature.task.target, facts or {}))
     members["card.md"] = (card or f"# {name}\n\nNo model card was written.\n").encode()
     data = archive_bytes(members, name=name)
     return _written(Path(path), data, name)
+
+
+def _with_readings(signature: Signature, cleaned: Cleaned) -> Signature:
+    """The signature of typed rows as one of raw rows: training knows kinds, cleaning knows how cells are read."""
+    how = {reading.column: reading for reading in cleaned.readings}
+    readings = tuple(how.get(reading.column, reading) for reading in signature.readings)
+    return dataclasses.replace(signature, readings=readings)
 
 
 def _members(
