@@ -15,6 +15,7 @@ from modelwright.collection.scratch import CHUNK_BYTES, scratch_path
 from modelwright.collection.sniff import KNOWN_ENDINGS, PACKED_ENDINGS, endings_of, is_workbook
 from modelwright.core.errors import UserError
 
+PARQUET = b"PAR1"
 GZIP, ZIP, ZSTD = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06"), b"\x28\xb5\x2f\xfd"
 HARMLESS_BYTES = 64 * 2**20
 
@@ -46,6 +47,9 @@ def unpack(path: Path, name: str, member: str, max_bytes: int, max_ratio: float)
         yield Inner(path=plain, name=inner_name, compression="zstd")
     elif head.startswith(ZIP) and is_workbook(path):
         _check_workbook(path, name, max_bytes, max_ratio)
+        yield Inner(path=path, name=name)
+    elif head.startswith(PARQUET):
+        _check_parquet(path, name, max_bytes, max_ratio)
         yield Inner(path=path, name=name)
     elif head.startswith(ZIP):
         yield from _expand_zip(path, name, member, max_bytes, max_ratio)
@@ -110,6 +114,22 @@ def _expand_zstd(path: Path, name: str, max_bytes: int, max_ratio: float) -> Pat
 def _check_workbook(path: Path, name: str, max_bytes: int, max_ratio: float) -> None:
     with zipfile.ZipFile(path) as archive:
         size = sum(item.file_size for item in archive.infolist())
+    _check_growth(path, name, size, max_bytes, max_ratio)
+
+
+def _check_parquet(path: Path, name: str, max_bytes: int, max_ratio: float) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        told = parquet.read_metadata(path)
+    except (pa.ArrowException, OSError):
+        return  # its reader tells what is broken
+    size = sum(told.row_group(index).total_byte_size for index in range(told.num_row_groups))
+    _check_growth(path, name, size, max_bytes, max_ratio)
+
+
+def _check_growth(path: Path, name: str, size: int, max_bytes: int, max_ratio: float) -> None:
     if size > min(max_bytes, max(HARMLESS_BYTES, int(path.stat().st_size * max_ratio))):
         raise UserError(
             "collection.archive_size",

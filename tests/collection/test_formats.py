@@ -141,7 +141,9 @@ def test_any_table_in_any_dialect_comes_back(
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    numbers=st.lists(st.tuples(st.integers(-99, 99), st.sampled_from(["red", "blue", "x, y", 'q"q'])), min_size=3, max_size=9),
+    numbers=st.lists(
+        st.tuples(st.integers(-99, 99), st.sampled_from(["red", "blue", "x, y", 'q"q'])), min_size=3, max_size=9
+    ),
     delimiter=st.sampled_from([",", ";", "\t", "|"]),
 )
 def test_the_dialect_is_found(numbers: list[tuple[int, str]], delimiter: str, tmp_path: Path) -> None:

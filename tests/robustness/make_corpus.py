@@ -106,26 +106,73 @@ def text_files() -> dict[str, tuple[bytes, Case]]:
     add("pipes.txt", A_TABLE.replace(b",", b"|"), **same)
     add("tabs.tsv", A_TABLE.replace(b",", b"\t"), **same)
     add("sep_line.csv", b"sep=;\r\n" + A_TABLE.replace(b",", b";"), repair="set_aside", **same)
-    add("blanks_between.dat", b"1 2.5 3\n4 5.5 6\n7   8.5 9 \n", rows=3, cells=(("1", "2.5", "3"), ("4", "5.5", "6"), ("7", "8.5", "9")))
+    add(
+        "blanks_between.dat",
+        b"1 2.5 3\n4 5.5 6\n7   8.5 9 \n",
+        rows=3,
+        cells=(("1", "2.5", "3"), ("4", "5.5", "6"), ("7", "8.5", "9")),
+    )
     add("no_ending", A_TABLE, **same)
     add("quoted_all.csv", b'"name","age","city"\n"ann","31","Oslo"\n"bob","45","Rome"\n"cid","27","Oslo"\n', **same)
     add("single_quotes.csv", b"'name','age','city'\n'ann','31','Oslo'\n'bob','45','Rome'\n'cid','27','Oslo'\n", **same)
-    add("quotes_none.csv", b'item,size\nscrew,5"\nnail,3"\nbolt,1"\n', rows=3, cells=(("screw", '5"'), ("nail", '3"'), ("bolt", '1"')))
+    add(
+        "quotes_none.csv",
+        b'item,size\nscrew,5"\nnail,3"\nbolt,1"\n',
+        rows=3,
+        cells=(("screw", '5"'), ("nail", '3"'), ("bolt", '1"')),
+    )
     add("quote_in_the_middle.csv", b'a,b\n1,x "y" z\n2,w\n', rows=2, cells=(("1", 'x "y" z'), ("2", "w")))
     add("quotes_then_text.csv", b'a,b\n1,"x"y\n2,w\n', rows=2, cells=(("1", "xy"), ("2", "w")))
     add("blank_before_quote.csv", b'a,b\n1, "x"\n2, w\n', rows=2, cells=(("1", ' "x"'), ("2", " w")))
     add("newline_in_quotes.csv", b'a,b\n1,"x\ny"\n2,"z\r\nw"\n', rows=2, cells=(("1", "x\ny"), ("2", "z\r\nw")))
     add("delimiter_in_quotes.csv", b'a,b\n1,"x,y"\n2,"z,,w"\n', rows=2, cells=(("1", "x,y"), ("2", "z,,w")))
-    add("newline_in_header.csv", b'"a\nunit",b\n1,2\n3,4\n', rows=2, names=("a\nunit", "b"), cells=(("1", "2"), ("3", "4")))
+    add(
+        "newline_in_header.csv",
+        b'"a\nunit",b\n1,2\n3,4\n',
+        rows=2,
+        names=("a\nunit", "b"),
+        cells=(("1", "2"), ("3", "4")),
+    )
     add("unclosed_quote.csv", b'a,b\n1,"x\n2,y\n3,z\n', code="collection.unclosed_quote", says="line 2")
     add("unclosed_last_quote.csv", b'a,b\n1,x\n2,"y\n', code="collection.unclosed_quote", says="line 3")
-    add("quoting_off.csv", b'a,b\n1,"x\n2,y\n3,z\n', rows=3, settings={"quote": ""}, cells=(("1", '"x'), ("2", "y"), ("3", "z")))
-    add("short_rows.csv", b"a,b,c\n1,2,3\n4,5\n6\n7,8,9\n", rows=4, repair="padded", cells=(("1", "2", "3"), ("4", "5", None), ("6", None, None), ("7", "8", "9")))
+    add(
+        "quoting_off.csv",
+        b'a,b\n1,"x\n2,y\n3,z\n',
+        rows=3,
+        settings={"quote": ""},
+        cells=(("1", '"x'), ("2", "y"), ("3", "z")),
+    )
+    add(
+        "short_rows.csv",
+        b"a,b,c\n1,2,3\n4,5\n6\n7,8,9\n",
+        rows=4,
+        repair="padded",
+        cells=(("1", "2", "3"), ("4", "5", None), ("6", None, None), ("7", "8", "9")),
+    )
     add("one_long_row.csv", b"a,b\n1,2\n3,4,5\n6,7\n", rows=2, repair="set_aside", cells=(("1", "2"), ("6", "7")))
     add("many_long_rows.csv", b"a,b\n1,2\n3,4,5\n6,7,8\n9,1\n", code="collection.long_rows", says="line 3")
-    add("long_rows_of_blanks.csv", b"a,b\n1,2,,\n3,4\n5,6,\n", rows=3, repair="trimmed", cells=(("1", "2"), ("3", "4"), ("5", "6")))
-    add("delimiter_at_each_end.csv", b"a,b\n1,2,\n3,4,\n5,6,\n", rows=3, names=("a", "b"), repair="trimmed", cells=(("1", "2"), ("3", "4"), ("5", "6")))
-    add("row_names.csv", b'"x","y"\n"1",10,3\n"2",20,4\n"3",30,5\n', rows=3, names=("column_1", "x", "y"), repair="header_shifted")
+    add(
+        "long_rows_of_blanks.csv",
+        b"a,b\n1,2,,\n3,4\n5,6,\n",
+        rows=3,
+        repair="trimmed",
+        cells=(("1", "2"), ("3", "4"), ("5", "6")),
+    )
+    add(
+        "delimiter_at_each_end.csv",
+        b"a,b\n1,2,\n3,4,\n5,6,\n",
+        rows=3,
+        names=("a", "b"),
+        repair="trimmed",
+        cells=(("1", "2"), ("3", "4"), ("5", "6")),
+    )
+    add(
+        "row_names.csv",
+        b'"x","y"\n"1",10,3\n"2",20,4\n"3",30,5\n',
+        rows=3,
+        names=("column_1", "x", "y"),
+        repair="header_shifted",
+    )
     add("short_header.csv", b"a,b\n1,2,3,4\n5,6,7,8\n", rows=2, names=("a", "b", "column_3", "column_4"))
     add("long_header.csv", b"a,b,c\n1,2\n3,4\n", rows=2, repair="padded", cells=(("1", "2", None), ("3", "4", None)))
     add("notes_above.csv", b"Report of 2020\nmade by hand\n" + A_TABLE, repair="set_aside", **same)
@@ -145,8 +192,20 @@ def text_files() -> dict[str, tuple[bytes, Case]]:
     add("utf8.csv", latin.encode(), rows=3, cells=cells)
     add("latin1.csv", latin.encode("latin-1"), rows=3, cells=cells)
     add("cp1252.csv", "a,b\n1,5 €\n2,“x” – y\n".encode("cp1252"), rows=2, cells=(("1", "5 €"), ("2", "“x” – y")))
-    add("mixed_encodings.csv", "name,city\nJosé,Málaga\n".encode() + "Zoë,Zürich\n".encode("latin-1") + "Björn,Åre\n".encode(), rows=3, repair="encoding", cells=cells)
-    add("encoding_given.csv", "a,b\n1,Ж\n2,Я\n".encode("cp1251"), rows=2, settings={"encoding": "cp1251"}, cells=(("1", "Ж"), ("2", "Я")))
+    add(
+        "mixed_encodings.csv",
+        "name,city\nJosé,Málaga\n".encode() + "Zoë,Zürich\n".encode("latin-1") + "Björn,Åre\n".encode(),
+        rows=3,
+        repair="encoding",
+        cells=cells,
+    )
+    add(
+        "encoding_given.csv",
+        "a,b\n1,Ж\n2,Я\n".encode("cp1251"),
+        rows=2,
+        settings={"encoding": "cp1251"},
+        cells=(("1", "Ж"), ("2", "Я")),
+    )
     add("encoding_wrong.csv", b"a,b\n1,\xff\n", code="collection.encoding", settings={"encoding": "utf-16"})
     add("ascii_given.csv", b"a,b\n1,2\n", rows=1, settings={"encoding": "ascii"})
     add("utf8_cut_character.csv", "a,b\n1,é\n2,é".encode()[:-1], rows=2, repair="encoding")
@@ -171,7 +230,11 @@ def text_files() -> dict[str, tuple[bytes, Case]]:
     add("header_of_years.csv", b"2019,2020\n3,4\n5,6\n", rows=2, names=("2019", "2020"), settings={"header": "yes"})
     add("columns_given.csv", b"1,x\n2,y\n", rows=2, names=("n", "s"), settings={"columns": ("n", "s")})
     add("columns_too_few.csv", b"1,x\n2,y\n", code="collection.columns", settings={"columns": ("n",)})
-    add("ten_thousand_columns.csv", (",".join(f"c{i}" for i in range(10_000)) + "\n" + (",".join("1" * 10_000) + "\n") * 3).encode(), rows=3)
+    add(
+        "ten_thousand_columns.csv",
+        (",".join(f"c{i}" for i in range(10_000)) + "\n" + (",".join("1" * 10_000) + "\n") * 3).encode(),
+        rows=3,
+    )
     add("ten_thousand_columns_no_header.csv", ((",".join("1" * 10_000) + "\n") * 3).encode(), rows=3)
     add("names_twice.csv", b"a,a,b,a\n1,2,3,4\n", rows=1, names=("a", "a_2", "b", "a_3"), repair="name")
     add("names_blank.csv", b"a,,b,\n1,2,3,4\n", rows=1, names=("a", "column_2", "b", "column_4"), repair="name")
@@ -185,10 +248,26 @@ def text_files() -> dict[str, tuple[bytes, Case]]:
     add("formula_cells.csv", b"a,b\n1,=1+1\n2,@SUM(A1)\n", rows=2, cells=(("1", "=1+1"), ("2", "@SUM(A1)")))
     add("comment_lines.csv", b"# made by a machine\n# in 2020\n" + A_TABLE, repair="set_aside", **same)
     add("decimal_commas.csv", b"a;b\n1,5;2,25\n3,5;4,75\n", rows=2, cells=(("1,5", "2,25"), ("3,5", "4,75")))
-    add("decimal_commas_no_header.csv", b"1,5;2,25;x\n3,5;4,75;y\n3,5;4,75;x\n", rows=3, names=("column_1", "column_2", "column_3"))
-    add("unicode_blanks.csv", "a,b\n1\u00a0000,x\u2028y\n2\u00a0000,z\u0085w\n".encode(), rows=2, cells=(("1\u00a0000", "x\u2028y"), ("2\u00a0000", "z\u0085w")))
+    add(
+        "decimal_commas_no_header.csv",
+        b"1,5;2,25;x\n3,5;4,75;y\n3,5;4,75;x\n",
+        rows=3,
+        names=("column_1", "column_2", "column_3"),
+    )
+    add(
+        "unicode_blanks.csv",
+        "a,b\n1\u00a0000,x\u2028y\n2\u00a0000,z\u0085w\n".encode(),
+        rows=2,
+        cells=(("1\u00a0000", "x\u2028y"), ("2\u00a0000", "z\u0085w")),
+    )
     add("form_feed.csv", b"a,b\n1,x\x0cy\n2,z\n", rows=2, cells=(("1", "x\x0cy"), ("2", "z")))
-    add("emoji_delimiter.csv", "a☃b\n1☃2\n3☃4\n".encode(), rows=2, settings={"delimiter": "☃"}, cells=(("1", "2"), ("3", "4")))
+    add(
+        "emoji_delimiter.csv",
+        "a☃b\n1☃2\n3☃4\n".encode(),
+        rows=2,
+        settings={"delimiter": "☃"},
+        cells=(("1", "2"), ("3", "4")),
+    )
     add("junk.csv", RNG.randbytes(5000), code="collection.binary")
     add("junk_small.csv", bytes(range(60)), code="collection.binary")
     add("image.csv", b"\x89PNG\r\n\x1a\n" + RNG.randbytes(500), code="collection.binary", says="PNG")
@@ -214,10 +293,26 @@ def json_files() -> dict[str, tuple[bytes, Case]]:
     add("records_latin1.json", '[{"a": "é"}]'.encode("latin-1"), rows=1, cells=(("é",),))
     add("records_no_ending", '[{"a": 1}]', rows=1)
     add("keys_differ.json", '[{"a": 1}, {"b": 2}]', rows=2, names=("a", "b"), cells=((1, None), (None, 2)))
-    add("nested.json", '[{"a": {"b": 1, "c": {"d": 2}}, "e": [1, 2]}]', rows=1, names=("a.b", "a.c", "e"), cells=((1, '{"d": 2}', "[1, 2]"),))
+    add(
+        "nested.json",
+        '[{"a": {"b": 1, "c": {"d": 2}}, "e": [1, 2]}]',
+        rows=1,
+        names=("a.b", "a.c", "e"),
+        cells=((1, '{"d": 2}', "[1, 2]"),),
+    )
     add("nested_clash.json", '[{"a": {"b": 1}, "a.b": 2}]', rows=1)
-    add("mixed_types.json", '[{"a": 1}, {"a": "x"}, {"a": true}, {"a": 2.5}]', rows=4, cells=(("1",), ("x",), ("true",), ("2.5",)))
-    add("big_integers.json", '[{"a": 1}, {"a": 123456789012345678901234567890}]', rows=2, cells=(("1",), ("123456789012345678901234567890",)))
+    add(
+        "mixed_types.json",
+        '[{"a": 1}, {"a": "x"}, {"a": true}, {"a": 2.5}]',
+        rows=4,
+        cells=(("1",), ("x",), ("true",), ("2.5",)),
+    )
+    add(
+        "big_integers.json",
+        '[{"a": 1}, {"a": 123456789012345678901234567890}]',
+        rows=2,
+        cells=(("1",), ("123456789012345678901234567890",)),
+    )
     add("half_character.json", '[{"a": "\\ud800"}]', rows=1, repair="surrogate")
     add("half_character_name.json", '[{"\\ud800": 1}]', rows=1, repair="surrogate")
     add("keys_blank.json", '[{"": 1, " ": 2}]', rows=1, repair="name")
@@ -272,6 +367,8 @@ def typed_files(folder: Path) -> list[Case]:
     nested = pa.table({"s": [{"x": 1, "y": [1, 2]}], "l": [[1, 2]], "d": [__import__("decimal").Decimal("1.50")]})
     pa.parquet.write_table(nested, folder / "nested.parquet")
     pa.parquet.write_table(pa.table({"t": pa.array([b"\xff\x00", b"ok"])}), folder / "bytes.parquet")
+    zeros = pa.table({"a": pa.array(["0" * 2**20] * 80)})
+    pa.parquet.write_table(zeros, folder / "bomb.parquet", compression="zstd", use_dictionary=False)
     frame.write_ipc(folder / "good.arrow")
     feather.write_feather(frame.to_arrow(compat_level=pl.CompatLevel.oldest()), folder / "good.feather")
     (folder / "one.feather").write_bytes(b"FEA1" + bytes(100))
@@ -300,6 +397,7 @@ def typed_files(folder: Path) -> list[Case]:
         Case(name="twice.parquet", rows=1, names=("a", "a_2"), repair="name"),
         Case(name="nested.parquet", rows=1, names=("s.x", "s.y", "l", "d"), cells=((1, "[1, 2]", "[1, 2]", 1.5),)),
         Case(name="bytes.parquet", rows=2, cells=(("ff00",), ("ok",))),
+        Case(name="bomb.parquet", code="collection.archive_size"),
         *(Case(name=name, **read) for name in ("good.arrow", "good.feather", "stream.arrow")),
         Case(name="one.feather", code="collection.arrow", says="version 1"),
         *(Case(name=f"{name}.arrow", code="collection.arrow") for name in ("cut", "junk", "cut_stream")),
