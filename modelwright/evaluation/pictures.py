@@ -255,7 +255,7 @@ def versus_picture(
     name: str, model: tuple[float, float, float], baseline: tuple[float, float, float], *, better: str
 ) -> str:
     """Model and baseline on one scale, each (value, low, high): the picture of the headline."""
-    wide, tall, left, right = 640, 132, 92, 24
+    wide, tall, left, right = 640, 140, 92, 24
     scale = axis([*model, *baseline], name)
     body = []
     for tick in scale.ticks:
@@ -263,7 +263,7 @@ def versus_picture(
         body.append(_line(x, 14, x, 92, "grid"))
         body.append(_text(x, 108, tick_text(tick), "tick middle"))
     arrow = "higher is better →" if better == "higher" else "← lower is better"
-    body.append(_text((left + wide - right) / 2, 126, f"{name} ({arrow})", "name middle"))
+    body.append(_text((left + wide - right) / 2, 132, f"{name} ({arrow})", "name middle"))
     for label, y, kind, (value, low, high) in (
         ("Model", 34, "of-model", model),
         ("Baseline", 72, "of-base", baseline),

@@ -126,13 +126,13 @@ def test_a_wider_confidence_gives_a_wider_interval() -> None:
     assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
 
 
-@pytest.mark.parametrize(("n_rows", "n_classes"), [(100_000, 2), (100_000, 10), (20_000, 300)])
+@pytest.mark.parametrize(("n_rows", "n_classes"), [(100_000, 2), (100_000, 10), (5_000, 300)])
 def test_cost_is_bounded(n_rows: int, n_classes: int) -> None:
     from modelwright.evaluation.names import AUTO
 
     answers = logistic(n_rows, 7, n_classes)
     kind = "binary" if n_classes == 2 else "multiclass"
-    began = time.perf_counter()
+    began = time.process_time()
     found = measure_all(answers, measures_of(kind, list(AUTO[kind])), EvaluateSpec(), seed=0, baseline=None)
-    assert time.perf_counter() - began < 30.0  # some 3 s alone; the bound leaves room for a busy machine
+    assert time.process_time() - began < 20.0  # some 3 s on a quiet machine, of the processor's own time
     assert any(decision.about == "intervals" for decision in found.decisions)

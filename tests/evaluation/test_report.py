@@ -124,10 +124,12 @@ def test_the_page_stays_small_whatever_the_data() -> None:
     decisions = [Decision("cleaning", f"column {k}", "x" * 9000, "y" * 9000) for k in range(5000)]
     cleaning = [{"step": "s" * 9000, "n": 1, "examples": [("a" * 9000, "b" * 9000)] * 99}] * 5000
     facts = {f"fact {k}": "z" * 9000 for k in range(5000)}
-    page = page_of(trained, data, decisions=decisions, cleaning=cleaning, data_facts=facts, run_facts=facts)
+    report = evaluate(trained, data, EvaluateSpec(n_bootstrap=50, slices=data.schema.features[:6]))
+    more = {"decisions": decisions, "cleaning": cleaning, "data_facts": facts, "run_facts": facts}
+    page = report_page(report, title="x" * 9999, trained=trained, **more)
     assert len(page.encode()) < 600_000
     assert "more decisions" in page
-    assert len(model_card(evaluate(trained, data, SPEC), title="x" * 9999, trained=trained).encode()) < 50_000
+    assert len(model_card(report, title="x" * 9999, trained=trained, **more).encode()) < 300_000
 
 
 def test_the_page_says_what_it_must() -> None:
