@@ -6,6 +6,7 @@ itself. "Unsure" is null on the way, so the one parser has the last word and par
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,25 +26,6 @@ _LETTERS = {
     "%M": "[0-9]{1,2}", "%S": "[0-5]?[0-9]", "%f": "[0-9]{1,6}", "%b": "[A-Za-z]{3}", "%B": "[A-Za-z]{3,9}",
     "%p": "(?:[AaPp][Mm])",
 }  # fmt: skip
-
-
-def read_frame(frame: pl.DataFrame, readings: Sequence[Reading]) -> pl.DataFrame:
-    """The frame with each column that has a reading read by it; other columns (`ROW_ID`) stay."""
-    return frame.with_columns([read_series(frame[reading.column], reading) for reading in readings])
-
-
-def read_lazily(table: pl.LazyFrame, readings: Sequence[Reading]) -> pl.LazyFrame:
-    """The same for a table that need not fit in memory: columns are read batch by batch, when asked for."""
-    return table.with_columns([_expression(reading) for reading in readings])
-
-
-def _expression(reading: Reading) -> pl.Expr:
-    import polars as pl
-
-    def read(cells: pl.Series) -> pl.Series:
-        return read_series(cells, reading)
-
-    return pl.col(reading.column).map_batches(read, return_dtype=dtype_of(reading.kind), is_elementwise=True)
 
 
 def dtype_of(kind: str) -> pl.DataType:
@@ -151,6 +133,18 @@ def _certain_numbers(cells: pl.Series, reading: Reading) -> pl.Series:
     return frame.select(pl.when(possible).then(value))["v"].alias(cells.name)
 
 
+def numeric_markers(reading: Reading) -> list[str]:
+    """Markers of missing values that a plain number could be: "999", asked for as a word."""
+    return [marker for marker in reading.missing if _is_number(marker)]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def plain_numbers(cells: pl.Series, reading: Reading) -> pl.Series:
     """Texts that say a number without marks, blanks or units: a plain cast; null elsewhere."""
     import polars as pl
@@ -161,8 +155,7 @@ def plain_numbers(cells: pl.Series, reading: Reading) -> pl.Series:
         bad |= cells.str.len_chars() > _LONGEST_NUMBER
     if reading.decimal == "," and reading.thousands == ".":
         bad |= cells.str.contains(".", literal=True)
-    markers = [marker for marker in reading.missing if any(letter.isdigit() for letter in marker)]
-    if markers:
+    if markers := numeric_markers(reading):
         bad |= cells.str.to_lowercase().is_in(markers)
     values = values.set(bad.fill_null(True), None)
     factor = reading.units.get("", 1.0)
@@ -173,7 +166,7 @@ def _marked_numbers(cells: pl.Series, reading: Reading) -> pl.Series:
     """Numbers with decimal comma, thousands marks, a currency sign or a unit, in the forms that are certain."""
     import polars as pl
 
-    if any(any(letter.isdigit() for letter in marker) for marker in reading.missing):
+    if numeric_markers(reading):
         return pl.Series(cells.name, [None], dtype=pl.Float64).new_from_index(0, cells.len())
     decimal, thousands = reading.decimal, reading.thousands
     mark = re.escape(thousands)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from modelwright.cleaning.survey import Look
-    from modelwright_runtime.reading import Reading
 
 Step = Literal["missing", "sentinels", "numbers", "dates", "booleans", "categories", "columns", "leaks", "duplicates"]
 ColumnKind = Literal["number", "category", "boolean", "datetime", "text"]
@@ -60,8 +59,12 @@ def clean(data: Dataset, spec: CleanSpec = CleanSpec(), *, watch: Watch | None =
     >>> cleaned.removed.rows()
     [(3, 'equal to an earlier row in every column, as read', 0)]
     """
+    import polars as pl
+
     from modelwright.cleaning.kinds import choose_rules
-    from modelwright.cleaning.survey import survey
+    from modelwright.cleaning.known import expressions
+    from modelwright.cleaning.log import changes_of
+    from modelwright.cleaning.survey import in_memory, survey
 
     _check_names(data.schema, spec)
     tell = watch or (lambda event: None)
@@ -76,10 +79,23 @@ def clean(data: Dataset, spec: CleanSpec = CleanSpec(), *, watch: Watch | None =
     schema, sample, told = _schema(looks, rules, spec, data.schema)
     if spec.target:
         _check_target(schema, sample, spec.target, data.n_rows)
-    typed, removed, about_rows = _rows(data, readings, schema, sample, spec)
+    columns = expressions(looks, readings)
+    typed = data.table.with_columns(columns)
+    if in_memory(data):
+        typed = data.frame.with_columns(columns).lazy()
+    removed, about_rows = _rows(typed, schema, sample, spec)
     tell({"stage": "cleaning", "event": "rows", "n_removed": removed.height})
     decisions = [decision for rule in rules for decision in rule.told] + told + about_rows
-    return _cleaned(data, typed, schema, removed, readings, decisions)
+    if removed.height:
+        typed = typed.filter(~pl.col(ROW_ID).is_in(removed[ROW_ID].implode()))
+    return Cleaned(
+        kept=Dataset(typed.select(ROW_ID, *schema.names), schema, data.n_rows - removed.height, data.origin),
+        removed=removed,
+        changes=changes_of(data.table, looks, readings, removed[ROW_ID]),
+        readings=readings,
+        decisions=tuple(decisions),
+        raw=data,
+    )
 
 
 def _check_names(schema: Schema, spec: CleanSpec) -> None:
@@ -134,27 +150,22 @@ def _check_target(schema: Schema, sample: pl.DataFrame, target: str, n_rows: int
 
 
 def _rows(
-    data: Dataset, readings: tuple[Reading, ...], schema: Schema, sample: pl.DataFrame, spec: CleanSpec
-) -> tuple[pl.LazyFrame, pl.DataFrame, list[Decision]]:
-    """The typed table, the rows removed from it (`ROW_ID`, `reason`, `twin_of`), and what was decided."""
+    typed: pl.LazyFrame, schema: Schema, sample: pl.DataFrame, spec: CleanSpec
+) -> tuple[pl.DataFrame, list[Decision]]:
+    """The rows removed from the typed table (`ROW_ID`, `reason`, `twin_of`), and what was decided."""
     import polars as pl
 
-    from modelwright.cleaning.apply import read_frame, read_lazily
     from modelwright.cleaning.duplicates import compared_without_ids, find_twins, hash_rows
-    from modelwright.cleaning.survey import in_memory
 
-    typed = read_frame(data.frame, readings).lazy() if in_memory(data) else read_lazily(data.table, readings)
     nothing = pl.DataFrame(schema={ROW_ID: pl.UInt64, "reason": pl.String, "twin_of": pl.UInt64})
-    if not schema.columns or not data.n_rows:
-        return typed, nothing, []
     told: list[Decision] = []
     removed = [nothing]
     finds_twins = "duplicates" not in spec.skip
     compared = compared_without_ids(schema, sample) if finds_twins else ()
     groups = [schema.names, *([compared] if compared else [])] if finds_twins else []
     more = [pl.col(spec.target).is_null().alias("no_target")] if spec.target else []
-    if not groups and not more:
-        return typed, nothing, []
+    if (not groups and not more) or not schema.columns:
+        return nothing, []
     rows = hash_rows(typed, groups, *more)
     if spec.target:
         lost = rows.filter("no_target")
@@ -165,28 +176,7 @@ def _rows(
             empty = pl.lit(None, pl.UInt64).alias("twin_of")
             removed.append(lost.select(ROW_ID, pl.lit(reason).alias("reason"), empty))
     if finds_twins:
-        twins, about = find_twins(typed, rows, schema, compared)
+        twins, about = find_twins(typed, rows, schema, compared, sample)
         removed.append(twins.select(ROW_ID, "reason", "twin_of"))
         told += about
-    return typed, pl.concat(removed).sort(ROW_ID), told
-
-
-def _cleaned(
-    data: Dataset, typed: pl.LazyFrame, schema: Schema, removed: pl.DataFrame, readings: tuple[Reading, ...],
-    decisions: list[Decision],
-) -> Cleaned:  # fmt: skip
-    import polars as pl
-
-    from modelwright.cleaning.log import changes_of
-
-    if removed.height:
-        typed = typed.filter(~pl.col(ROW_ID).is_in(removed[ROW_ID].implode()))
-    table = typed.select(ROW_ID, *schema.names)
-    return Cleaned(
-        kept=Dataset(table, schema, data.n_rows - removed.height, data.origin),
-        removed=removed,
-        changes=changes_of(data.table, readings, removed[ROW_ID]),
-        readings=readings,
-        decisions=tuple(decisions),
-        raw=data,
-    )
+    return pl.concat(removed).sort(ROW_ID), told

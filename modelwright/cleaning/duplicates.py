@@ -17,6 +17,8 @@ _SEEDS = (1, 2)
 MOST_COMPARED = 500_000  # suspects beyond this are taken on their 128 bits alone
 LEAST_CONTINUOUS = 3  # columns in which hardly any value repeats
 MOST_TWINS = 0.3
+LEAST_ROWS_FOR_CHANCE = 100
+CHANCE = 0.05  # of the repeats found: more expected by chance, and none is removed
 
 
 def compared_without_ids(schema: Schema, sample: pl.DataFrame) -> tuple[str, ...]:
@@ -35,6 +37,24 @@ def compared_without_ids(schema: Schema, sample: pl.DataFrame) -> tuple[str, ...
     return names if continuous >= LEAST_CONTINUOUS else ()
 
 
+def expected_by_chance(sample: pl.DataFrame, n_rows: int) -> float:
+    """How many pairs of rows would be equal if the columns were independent: n^2 / 2 times all sum(p^2).
+
+    Real columns go together, so chance makes more repeats than this, never fewer on average.
+
+    >>> import polars as pl
+    >>> expected_by_chance(pl.DataFrame({"a": ["x", "y"] * 500, "b": ["u", "u", "v", "v"] * 250}), 1000)
+    124875.0
+    """
+    import polars as pl
+
+    chance = n_rows * (n_rows - 1) / 2
+    for name in sample.columns:
+        counts = sample.group_by(name).len()["len"].cast(pl.Float64)
+        chance *= float(((counts / sample.height) ** 2).sum())
+    return chance
+
+
 def hash_rows(table: pl.LazyFrame, groups: Sequence[Sequence[str]], *more: pl.Expr) -> pl.DataFrame:
     """`ROW_ID`, two hashes of the columns of each group (`hash_<group>_<seed>`), and `more`; streamed."""
     import polars as pl
@@ -48,17 +68,23 @@ def hash_rows(table: pl.LazyFrame, groups: Sequence[Sequence[str]], *more: pl.Ex
 
 
 def find_twins(
-    table: pl.LazyFrame, hashes: pl.DataFrame, schema: Schema, compared: Sequence[str]
+    table: pl.LazyFrame, hashes: pl.DataFrame, schema: Schema, compared: Sequence[str], sample: pl.DataFrame
 ) -> tuple[pl.DataFrame, list[Decision]]:
     """The rows equal to an earlier one: `ROW_ID`, `twin_of` (a row that stays), `reason`; and what was decided.
 
-    `table` is typed; `hashes` are its rows to look at, with group 0 all columns and group 1 `compared`.
+    `table` and `sample` are typed; `hashes` are the rows to look at, with group 0 all columns and group 1
+    `compared`. In a table of few coarse columns rows are equal by chance: then none is removed, and it is told.
     """
     import polars as pl
 
     same = "equal to an earlier row in every column, as read"
     twins = _repeated(table, hashes, 0, schema.names).with_columns(pl.lit(same).alias("reason"))
     told = []
+    by_chance = expected_by_chance(sample, hashes.height) if twins.height else 0.0
+    if hashes.height >= LEAST_ROWS_FOR_CHANCE and by_chance > CHANCE * twins.height:
+        why = f"the columns are few and coarse: even independent ones would make about {by_chance:.0f} equal pairs"
+        told.append(Decision("cleaning", "rows", f"{twins.height} equal rows kept", why))
+        return twins.clear(), told
     if twins.height:
         told.append(Decision("cleaning", "rows", f"{twins.height} repeated rows removed", same))
     if not compared:

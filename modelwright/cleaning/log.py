@@ -7,73 +7,99 @@ stays empty. The log is computed when it is read: it is a function of the raw ta
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelwright.cleaning.apply import plain_numbers, read_series
 from modelwright.cleaning.categories import canonical_blanks
+from modelwright.cleaning.known import all_known
 from modelwright.core.data import ROW_ID
 from modelwright_runtime.reading import CellError, Reading, as_text, is_missing, read_cell
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from modelwright.cleaning.survey import Look
     from modelwright.core.values import Cleaned
 
 
-def changes_of(raw: pl.LazyFrame, readings: Sequence[Reading], removed: pl.Series) -> pl.LazyFrame:
+def changes_of(
+    raw: pl.LazyFrame, looks: Sequence[Look], readings: Sequence[Reading], removed: pl.Series
+) -> pl.LazyFrame:
     """The log of the rows that are kept, in row order and then column order; lazy, batch by batch."""
     import polars as pl
 
-    order = {reading.column: index for index, reading in enumerate(readings)}
+    logs = [_column_log(look, reading) for look, reading in zip(looks, readings, strict=True)]
+    logs = [log for log in logs if log.known is None or log.known.height]
+    if not logs:
+        return _nothing().lazy()
 
-    def log(frame: pl.DataFrame) -> pl.DataFrame:
-        rows = frame[ROW_ID]
-        parts = [_column_changes(rows, frame[reading.column], reading) for reading in readings]
-        found = pl.concat([part for part in parts if part.height] or [_nothing()])
-        place = pl.int_range(rows.len(), eager=True)
-        return (
-            found.with_columns(
-                pl.col(ROW_ID).replace_strict(rows, place, return_dtype=pl.Int64).alias("place"),
-                pl.col("column").replace_strict(order, return_dtype=pl.Int64).alias("index"),
-            )
-            .sort("place", "index")
-            .drop("place", "index")
-        )
+    def log_batch(frame: pl.DataFrame) -> pl.DataFrame:
+        parts = [
+            _of_column(frame[log.reading.column], log).with_columns(pl.lit(index).alias("index"))
+            for index, log in enumerate(logs)
+        ]
+        found = pl.concat(parts).sort("place", "index")
+        return found.select(frame[ROW_ID].gather(found["place"]), *_TEXTS)
 
+    raw = raw.select(ROW_ID, *(log.reading.column for log in logs))
     if removed.len():
         raw = raw.filter(~pl.col(ROW_ID).is_in(removed.implode()))
-    return raw.map_batches(log, schema=_schema(), streamable=True)
+    return raw.map_batches(log_batch, schema=_nothing().schema, streamable=True)
 
 
-def _schema() -> dict[str, Any]:
+_TEXTS = ("column", "before", "after", "step", "reason")
+
+
+@dataclass(frozen=True, eq=False)
+class _Log:
+    """How one column is logged: by a dictionary of its changed cells, where all its cells are known."""
+
+    reading: Reading
+    known: pl.DataFrame | None
+
+
+def _column_log(look: Look, reading: Reading) -> _Log:
     import polars as pl
 
-    texts = ("column", "before", "after", "step", "reason")
-    return {ROW_ID: pl.UInt64(), **{name: pl.String() for name in texts}}
+    may_lose_plain = bool(reading.sentinels) or reading.low is not None or reading.high is not None
+    if not all_known(look, reading) or may_lose_plain:
+        return _Log(reading, None)
+    return _Log(reading, _cell_changes(pl.Series(reading.column, list(look.odd), dtype=pl.String), reading))
 
 
 def _nothing() -> pl.DataFrame:
     import polars as pl
 
-    return pl.DataFrame(schema=_schema())
+    return pl.DataFrame(schema={ROW_ID: pl.UInt64(), **{name: pl.String() for name in _TEXTS}})
 
 
-def _column_changes(rows: pl.Series, cells: pl.Series, reading: Reading) -> pl.DataFrame:
+def _of_column(cells: pl.Series, log: _Log) -> pl.DataFrame:
+    """The changed cells of one column in a batch: `place` in the batch, and the texts of the log."""
+    import polars as pl
+
+    if log.known is None:
+        return _cell_changes(cells, log.reading)
+    entry = cells.replace_strict(
+        log.known["before"], pl.int_range(log.known.height, eager=True), default=None, return_dtype=pl.Int64
+    )
+    place = entry.is_not_null().arg_true()
+    return log.known[entry.gather(place)].with_columns(place.cast(pl.Int64).alias("place"))
+
+
+def _cell_changes(cells: pl.Series, reading: Reading) -> pl.DataFrame:
     import polars as pl
 
     values = read_series(cells, reading)
-    changed = _changed(cells, values, reading).fill_null(False).arg_true()
-    if not changed.len():
-        return _nothing()
-    before, after = cells.gather(changed), values.gather(changed)
-    texts = _as_texts(before)
+    place = _changed(cells, values, reading).fill_null(False).arg_true()
+    before, after = cells.gather(place), values.gather(place)
     step, reason = _explained(before, after, reading)
     return pl.DataFrame(
         {
-            ROW_ID: rows.gather(changed), "column": pl.repeat(reading.column, changed.len(), eager=True),
-            "before": texts, "after": _written(after), "step": step, "reason": reason,
+            "place": place.cast(pl.Int64), "column": pl.repeat(reading.column, place.len(), eager=True),
+            "before": _as_texts(before), "after": _written(after), "step": step, "reason": reason,
         },
-        schema=_schema(),
+        schema={"place": pl.Int64(), **{name: pl.String() for name in _TEXTS}},
     )  # fmt: skip
 
 

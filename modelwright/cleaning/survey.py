@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MOST_DISTINCT = 5000
 BATCH_ROWS = 100_000
 IN_MEMORY_CELLS = 5_000_000
+LONGEST_NUMBER = 400  # characters; the reader refuses longer ones
 _SPREAD = 0x9E3779B97F4A7C15  # golden-ratio hashing (Knuth, TAOCP 3, 6.4): neighbours fall far apart
 
 
@@ -109,8 +110,7 @@ def _count(batch: pl.DataFrame, tallies: Mapping[str, _Tally]) -> None:
     names = [name for name, tally in tallies.items() if tally.dtype == pl.String or tally.dtype.is_numeric()]
     if not names or not batch.height:
         return
-    numbers = batch.select(pl.col(names).cast(pl.Float64, strict=False))
-    numbers = numbers.select(pl.when(pl.all().is_finite()).then(pl.all()))
+    numbers = plain_numbers(batch.select(names))
     bounds = numbers.select(pl.all().min().name.prefix("low:"), pl.all().max().name.prefix("high:")).row(0, named=True)
     for name in names:
         tally, cells, values = tallies[name], batch[name], numbers[name]
@@ -153,12 +153,26 @@ def _look(name: str, sample: pl.Series, tally: _Tally | None, n_rows: int) -> Lo
     )  # fmt: skip
 
 
-def sample_numbers(cells: pl.Series) -> pl.Series:
-    """Plain finite numbers of a text column, null elsewhere."""
+def plain_numbers(cells: pl.DataFrame) -> pl.DataFrame:
+    """The finite numbers that plain casts find, null elsewhere."""
     import polars as pl
 
-    values = cells.cast(pl.Float64, strict=False)
-    return values.set((~values.is_finite()).fill_null(True), None)
+    numbers = cells.select(pl.all().cast(pl.Float64, strict=False))
+    bounds = numbers.select(pl.all().is_finite().all()).row(0) if numbers.height else ()
+    if not all(bounds):
+        numbers = numbers.select(pl.when(pl.all().is_finite()).then(pl.all()))
+    texts = [name for name in cells.columns if cells[name].dtype == pl.String]
+    longest = cells.select(pl.col(texts).str.len_bytes().max()).row(0) if texts and cells.height else ()
+    for name, length in zip(texts, longest, strict=False):
+        if (length or 0) > LONGEST_NUMBER:
+            too_long = cells[name].str.len_chars() > LONGEST_NUMBER
+            numbers = numbers.with_columns(numbers[name].set(too_long.fill_null(False), None))
+    return numbers
+
+
+def sample_numbers(cells: pl.Series) -> pl.Series:
+    """Plain finite numbers of a text column, null elsewhere."""
+    return plain_numbers(cells.to_frame()).to_series()
 
 
 def finite(values: pl.Series) -> np.ndarray:
