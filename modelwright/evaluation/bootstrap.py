@@ -105,7 +105,8 @@ def deviations(values: Floats, scale: float) -> Floats:
     seen = values[np.isfinite(values)]
     if seen.size == 0 or seen.min() == seen.max():
         return np.zeros(1)
-    return (seen - seen.mean()) * scale
+    spread: Floats = (seen - seen.mean()) * scale
+    return spread
 
 
 def interval(

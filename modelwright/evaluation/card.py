@@ -158,7 +158,7 @@ def _cleaned(cleaning: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = ["", "What cleaning changed (the raw rows are kept):", ""]
     for one in cleaning[:MAX_CLEANED]:
         told = "; ".join(
-            f"{key} {plain_fact(value)}" for key, value in one.items() if key != "examples" and value != ""
+            f"{key} {plain_fact(value)}" for key, value in one.items() if key != "examples" and value not in ("", None)
         )
         lines.append(f"- {escaped(told, 300)}")
     return lines

@@ -255,7 +255,7 @@ def versus_picture(
     name: str, model: tuple[float, float, float], baseline: tuple[float, float, float], *, better: str
 ) -> str:
     """Model and baseline on one scale, each (value, low, high): the picture of the headline."""
-    wide, tall, left, right = 640, 140, 92, 24
+    wide, tall, left, right = 640, 140, 104, 24
     scale = axis([*model, *baseline], name)
     body = []
     for tick in scale.ticks:

@@ -400,21 +400,26 @@ def _cleaning(summary: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     rows = []
     for one in summary[:MAX_CLEANED]:
         rest = {key: value for key, value in one.items() if key not in _CLEANING_KEYS}
-        count = next((one[key] for key in ("n", "n_cells", "n_rows", "count") if key in one), None)
+        count = next((one[key] for key in _COUNTS if key in one), None)
         reasons = [str(one.get("reason") or ""), *(f"{k}: {plain_fact(v)}" for k, v in rest.items())]
         rows.append(
             {
-                "step": text.short(str(one.get("step") or one.get("what") or "changed"), 60),
+                "step": text.short(str(one.get("step") or "changed"), 60),
                 "column": text.short(str(one.get("column") or ""), 60),
                 "n": plain_fact(count),
                 "reason": text.short("; ".join(part for part in reasons if part), 300),
-                "examples": [_example(example) for example in list(one.get("examples") or ())[:3]],
+                "examples": [_example(example) for example in _examples(one)[:3]],
             }
         )
     return {"rows": rows, "n_more": max(0, len(summary) - MAX_CLEANED)}
 
 
-_CLEANING_KEYS = ("step", "what", "column", "n", "n_cells", "n_rows", "count", "reason", "examples")
+_COUNTS = ("n_changed", "n_cells", "n_rows", "n")
+_CLEANING_KEYS = ("step", "column", "reason", "example", "examples", *_COUNTS)
+
+
+def _examples(one: Mapping[str, Any]) -> list[Any]:
+    return [*(one.get("examples") or ()), *([one["example"]] if one.get("example") else [])]
 
 
 def _example(example: Any) -> tuple[str, str]:
@@ -424,7 +429,8 @@ def _example(example: Any) -> tuple[str, str]:
     elif isinstance(example, (list, tuple)) and len(example) >= 2:
         pair = (example[0], example[1])
     else:
-        return text.short(str(example)), ""
+        before, _, after = str(example).partition(" -> ")
+        return text.short(before), text.short(after)
     before, after = ("(missing)" if value is None else text.short(str(value)) for value in pair)
     return before, after
 

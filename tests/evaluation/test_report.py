@@ -54,7 +54,7 @@ def page_of(trained: Any, data: Any, **more: Any) -> str:
 EXTRAS: dict[str, Any] = {
     "cleaning": [
         {"step": HOSTILE, "column": HOSTILE, "n": 3, "reason": HOSTILE, "examples": [(HOSTILE, None)]},
-        {"what": "other", "n_cells": 12_000, "unknown key": HOSTILE, "examples": [{"before": 1, "after": "b"}]},
+        {"column": "c", "step": "blanks", "n_changed": 12_000, "example": "' a b' -> 'a b'", "unknown key": HOSTILE},
     ],
     "decisions": [Decision("cleaning", HOSTILE, HOSTILE, HOSTILE)],
     "data_facts": {HOSTILE: HOSTILE, "rows": 12345, "sources": [HOSTILE]},
@@ -101,7 +101,7 @@ def test_hostile_names_stay_text(n_classes: int) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert not {"script", "iframe", "object", "link", "img"} & {tag for tag, _ in tags}
     assert not any(name.startswith("on") for _, attributes in tags for name in attributes)
-    for told in ("12,345", "12,000", "20240", "(missing)", "unknown key"):
+    for told in ("12,345", "12,000", "20240", "(missing)", "unknown key", "<code>&#39;a b&#39;</code>"):
         assert told in page, told
 
 
