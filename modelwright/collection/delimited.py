@@ -15,7 +15,7 @@ from modelwright.collection.piece import SMALL_BYTES, Notes, Piece
 from modelwright.collection.scratch import forget
 from modelwright.collection.sniff import endings_of
 from modelwright.collection.survey import BOM, Survey, survey, whole_lines
-from modelwright.collection.textfile import decode_file, mend_file, wide_encoding
+from modelwright.collection.textfile import ONE_BYTE, decode_file, mend_file, wide_encoding
 from modelwright.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _sample(path: Path, name: str) -> list[str]:
             head = chunk.removeprefix(BOM) if number == 0 else chunk
             if len(head) > SAMPLE_BYTES:
                 head = head[: max(head.rfind(b"\n", 0, SAMPLE_BYTES), head.find(b"\n", SAMPLE_BYTES)) + 1] or head
-            found += _lines(head.decode("utf-8", "modelwright_windows").replace("\0", ""))
+            found += _lines(head.decode("utf-8", ONE_BYTE).replace("\0", ""))
             if len(found) > 2:
                 break
     if not any(line.strip() for line in found):

@@ -54,15 +54,15 @@ def file_errors(path: Path | str) -> Iterator[None]:
     except PermissionError as problem:
         raise UserError(
             "collection.permission",
-            f"`{path}` may not be read: {problem.strerror}.",
-            hint="ask its owner for the right to read it",
+            f"`{problem.filename or path}` may not be read or written: {problem.strerror}.",
+            hint="ask its owner for the right to it",
         ) from problem
     except IsADirectoryError as problem:
         raise UserError("collection.not_a_file", f"`{path}` is a folder, not a file.") from problem
     except OSError as problem:
         raise SystemFault(
             "collection.disk",
-            f"`{path}` could not be read or written: {problem.strerror or problem}.",
+            f"`{problem.filename or path}` could not be read or written: {problem.strerror or problem}.",
             hint="look at the disk's room and health",
         ) from problem
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
@@ -12,6 +13,7 @@ from modelwright.collection.columnar import plain_piece
 from modelwright.collection.header import tidy_names
 from modelwright.collection.piece import Notes, Piece
 from modelwright.collection.records import series_of
+from modelwright.collection.textfile import ONE_BYTE
 from modelwright.core.errors import UserError, nearest
 from modelwright.core.optional import need
 
@@ -81,6 +83,7 @@ def _read_sqlite(source: SourceSpec, name: str, notes: Notes) -> Piece:
     if not path.is_file():
         raise UserError("collection.missing", f"there is no database `{path}`.", hint="check the path")
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+    connection.text_factory = _text_reader(notes)
     try:
         known = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")]
         if source.table and source.table not in known:
@@ -91,7 +94,7 @@ def _read_sqlite(source: SourceSpec, name: str, notes: Notes) -> Piece:
             raise _sql_error(name, "the query gives no rows")
         raw_names = [column[0] for column in cursor.description]
         rows = cursor.fetchall()
-    except (sqlite3.Error, sqlite3.Warning) as problem:
+    except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError) as problem:  # a damaged name in SQLite's own message
         if "not a database" in str(problem):
             raise UserError(
                 "collection.database",
@@ -108,6 +111,19 @@ def _read_sqlite(source: SourceSpec, name: str, notes: Notes) -> Piece:
         raise UserError("collection.no_rows", f"{name} gives no rows.", hint=_HINT_QUERY)
     columns = [series_of(label, values, notes) for label, values in zip(names, zip(*rows, strict=True), strict=True)]
     return Piece(table=pl.DataFrame(columns).lazy(), names=tuple(names), n_rows=len(rows), about={})
+
+
+def _text_reader(notes: Notes) -> Callable[[bytes], str]:
+    """SQLite does not check that texts are UTF-8; wrong bytes are read as Windows-1252 and told."""
+
+    def read(raw: bytes) -> str:
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            notes.repair("encoding", why="bytes that are not UTF-8, read as cp1252")
+            return raw.decode("utf-8", ONE_BYTE)
+
+    return read
 
 
 def _read_postgres(source: SourceSpec, name: str, notes: Notes) -> Piece:

@@ -31,7 +31,9 @@ def _windows(code: int) -> str:
         return chr(code)
 
 
-codecs.register_error("modelwright_windows", _one_byte)
+ONE_BYTE = "modelwright_windows"
+"""The error handler's name, for `bytes.decode`."""
+codecs.register_error(ONE_BYTE, _one_byte)
 
 
 def wide_encoding(path: Path) -> str:
@@ -104,7 +106,7 @@ def _mend_line(raw: bytes, line: int, notes: Notes, *, mixed: bool) -> bytes:
         return raw
     if not mixed:
         return "".join(_windows(code) for code in raw).encode()
-    text = raw.decode("utf-8", "modelwright_windows")
+    text = raw.decode("utf-8", ONE_BYTE)
     mended = text.encode()
     if mended != raw:
         notes.repair("encoding", why="bytes that are not UTF-8, read as cp1252", line=line)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import gzip
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,6 +21,9 @@ from modelwright.core.errors import UserError
 PARQUET = b"PAR1"
 GZIP, ZIP, ZSTD = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06"), b"\x28\xb5\x2f\xfd"
 HARMLESS_BYTES = 64 * 2**20
+_ZIP_ERRORS = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, UnicodeDecodeError, struct.error
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +129,7 @@ def _check_parquet(path: Path, name: str, max_bytes: int, max_ratio: float) -> N
 
     try:
         told = parquet.read_metadata(path)
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, ValueError):
         return  # its reader tells what is broken
     size = sum(told.row_group(index).total_byte_size for index in range(told.num_row_groups))
     _check_growth(path, name, size, max_bytes, max_ratio)
@@ -146,13 +152,17 @@ def _expand_zip(path: Path, name: str, member: str, max_bytes: int, max_ratio: f
                 with archive.open(item) as source:
                     plain = _copy(source, item.compress_size, inner, max_bytes, max_ratio)
                 yield Inner(path=plain, name=inner, compression="zip", member=item.filename)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as problem:
+    except _ZIP_ERRORS as problem:
         raise _broken(name, problem) from problem
+    except OSError as problem:
+        if problem.errno != errno.EINVAL:  # a seek to where no file goes: the archive's directory lies
+            raise
+        raise _broken(name, problem.strerror) from problem
 
 
 def _members(archive: zipfile.ZipFile, name: str, member: str) -> list[zipfile.ZipInfo]:
     """The members to read: those of a known kind, or the only one there is."""
-    files = [item for item in archive.infolist() if not item.is_dir()]
+    files = [item for item in archive.infolist() if item.filename.strip("./") and item.filename[-1] != "/"]
     for item in files:
         where = PurePosixPath(item.filename.replace("\\", "/"))
         if where.is_absolute() or ".." in where.parts or ":" in where.parts[0]:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -87,8 +87,12 @@ def _as_user_error(problem: ValidationError, spec: type[BaseModel], where: str) 
 
 def _fields(spec: type[BaseModel], path: list[Any]) -> list[str]:
     for name in path:
-        inner = spec.model_fields[name].annotation if name in spec.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        if isinstance(name, int):  # a place in a tuple of Specs
+            continue
+        whole = spec.model_fields[name].annotation if name in spec.model_fields else None
+        kinds = [kind for kind in (whole, *get_args(whole)) if isinstance(kind, type)]
+        inner = next((kind for kind in kinds if issubclass(kind, BaseModel)), None)
+        if inner is None:
             return []
         spec = inner
     return list(spec.model_fields)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import random
 from pathlib import Path
 
 import pytest
 
-from modelwright.collection import CollectSpec, collect
+from modelwright.collection import CollectSpec, SourceSpec, collect
 from modelwright.core.data import ROW_ID, Dataset
-from modelwright.core.errors import UserError
+from modelwright.core.errors import UserError, WrightError
 from modelwright.testing.collection import check_collected
 from tests.robustness.make_corpus import CASES_FOR_RUN, Case, RunCase, make
 
@@ -67,6 +68,63 @@ def test_every_case_gives_its_error_or_its_rows(
     folder, cases = corpus
     wrong = [said for case in cases.values() if (said := check(case, folder))]
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_check_itself_can_fail(corpus: tuple[Path, dict[str, Case]]) -> None:
+    folder, _ = corpus
+    assert not check(Case(name="plain.csv", rows=3), folder)
+    for wrong in (
+        Case(name="plain.csv", rows=4),
+        Case(name="plain.csv", rows=3, names=("a",)),
+        Case(name="plain.csv", rows=3, cells=(("ann", "31", "Oslo"),)),
+        Case(name="plain.csv", rows=3, repair="padded"),
+        Case(name="plain.csv", code="collection.empty"),
+        Case(name="empty.csv", code="collection.binary"),
+        Case(name="empty.csv", rows=1),
+    ):
+        assert check(wrong, folder), wrong
+
+
+MUTABLE = (".csv", ".json", ".jsonl", ".parquet", ".arrow", ".xlsx", ".zip", ".gz", ".zst", ".db")
+
+
+def _damage(raw: bytes, rng: random.Random) -> bytes:
+    """A few bytes changed, cut out, put in or doubled."""
+    broken = bytearray(raw)
+    for _ in range(rng.choice([1, 1, 2, 5, 20])):
+        start, length = rng.randrange(len(broken) + 1), rng.randrange(1, 40)
+        kind = rng.randrange(4)
+        if kind == 0:
+            broken[start : start + 1] = rng.randbytes(1)
+        elif kind == 1:
+            del broken[start : start + length]
+        elif kind == 2:
+            broken[start:start] = rng.choice([b"\0", b'"', b"\n", b"\r", b"\xff", b",", b"'", rng.randbytes(5)])
+        else:
+            broken[start:start] = broken[start : start + length]
+    return bytes(broken)
+
+
+def test_damaged_files_give_rows_or_a_coded_error(corpus: tuple[Path, dict[str, Case]], tmp_path: Path) -> None:
+    folder, cases = corpus
+    good = [name for name, case in cases.items() if not case.code and name.endswith(MUTABLE)]
+    seeds = [folder / name for name in [*good, "shop.db"] if (folder / name).is_file()]
+    rng, n_refused = random.Random(3), 0
+    seeds = [path for path in seeds if path.stat().st_size < 20_000]
+    assert {path.suffix for path in seeds} == set(MUTABLE)
+    for number in range(600):
+        seed = seeds[number % len(seeds)]
+        path = tmp_path / f"damaged{number}{seed.suffix}"
+        path.write_bytes(_damage(seed.read_bytes(), rng))
+        source = SourceSpec(source=f"sqlite:///{path}", table="orders") if seed.suffix == ".db" else path
+        try:
+            data = collect(source)
+        except WrightError as problem:
+            assert problem.code.startswith("collection.") and problem.code != "collection.disk", problem
+            n_refused += 1
+        else:
+            check_collected(data)
+    assert n_refused > 50
 
 
 def test_every_case_is_told_in_the_table_of_errors(corpus: tuple[Path, dict[str, Case]]) -> None:
