@@ -117,7 +117,9 @@ def _schema(
     from modelwright.cleaning.columns import choose_roles
     from modelwright.cleaning.leaks import mark_leaks
 
-    sample = pl.DataFrame([read_series(look.sample, rule.reading) for look, rule in zip(looks, rules, strict=True)])
+    sample = pl.DataFrame(
+        {look.name: read_series(look.sample, rule.reading) for look, rule in zip(looks, rules, strict=True)}
+    )
     schema, told = choose_roles(looks, rules, sample, spec, given)
     if "leaks" not in spec.skip:
         open_columns = {name for name in schema.names if name not in spec.roles}

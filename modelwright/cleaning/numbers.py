@@ -64,11 +64,13 @@ def number_rule(
     parts = [part for cell, count in ranked if (part := _part(cell, count))]
     n_seen = sum(count for _, count in ranked)
     n_shaped = sum(part.count for part in parts)
-    if n_shaped == 0 or n_plain + n_odd * n_shaped / n_seen < LEAST_READABLE * (n_plain + n_odd):
+    if n_plain + n_shaped == 0 or n_plain + n_odd * n_shaped / n_seen < LEAST_READABLE * (n_plain + n_odd):
         return None
+    if not parts:
+        return NumberRule(base, n_plain / (n_plain + n_odd))
     decimal, thousands, told = _marks(parts, plain, base.column, comma=comma)
     reading = replace(base, decimal="," if decimal == "," else ".", thousands=thousands)
-    units = _units(parts, plain, reading)
+    units = _units(parts, plain, n_plain, reading)
     if units is None:
         return None
     reading = replace(reading, units=dict(units.factors))
@@ -101,6 +103,7 @@ def _pattern(decimal: str, thousands: str) -> re.Pattern[str]:
     return re.compile(rf"(?:{whole}(?:{fraction}\d*)?|{fraction}\d+)\Z")
 
 
+_EITHER = re.compile(r"[1-9]\d{0,2},\d{3}\Z")
 _PATTERNS = {form: _pattern(*form) for form in _FORMS}
 
 
@@ -114,13 +117,13 @@ def _marks(parts: list[_Part], plain: list[str], column: str, *, comma: bool | N
     }
     best = max(score.values())
     tied = [form for form in _FORMS if score[form] == best]
-    marks = {mark for core, _ in cores for mark in ".,' " if mark in core}
-    if (".", ",") in tied and (",", "") in tied and "," in marks:
-        return _comma(cores, plain, column, comma=comma)
+    either = [core for core, _ in cores if _EITHER.match(core)]
+    if either and (".", ",") in tied and (",", "") in tied:
+        return _comma(either, plain, column, comma=comma)
     decimal, thousands = tied[0]
     told = []
-    if decimal == ",":
-        n_comma = sum(count for core, count in cores if "," in core)
+    n_comma = sum(count for core, count in cores if "," in core)
+    if decimal == "," and n_comma:
         told.append(
             Decision("cleaning", column, "the comma is the decimal mark", f"{n_comma} cells can be read so only")
         )
@@ -131,11 +134,8 @@ def _marks(parts: list[_Part], plain: list[str], column: str, *, comma: bool | N
     return decimal, thousands, told
 
 
-def _comma(
-    cores: list[tuple[str, int]], plain: list[str], column: str, *, comma: bool | None
-) -> tuple[str, str, list[Decision]]:
+def _comma(marked: list[str], plain: list[str], column: str, *, comma: bool | None) -> tuple[str, str, list[Decision]]:
     """Every comma stands before three digits: 1,234 is either 1234 or 1.234."""
-    marked = [core for core, _ in cores if "," in core]
     as_decimal = [float(core.replace(",", ".")) for core in marked]
     numbers = [abs(float(cell)) for cell in plain]
     choice, why = "thousands", "that is the commoner use, and nothing in the table speaks against it"
@@ -154,14 +154,15 @@ def _comma(
     return (",", "", told) if choice == "decimal" else (".", ",", told)
 
 
-def _units(parts: list[_Part], plain: list[str], reading: Reading) -> UnitRule | None:
+def _units(parts: list[_Part], plain: list[str], n_plain: int, reading: Reading) -> UnitRule | None:
     """The column's units, None when suffixes or prefixes are no units (or of several currencies)."""
-    total = sum(part.count for part in parts)
+    total = n_plain + sum(part.count for part in parts)
     if sum(part.count for part in parts if _is_code(part)) > RARE_UNIT * total:
         return None  # "A12", "No. 7"
     parts = [part for part in parts if not _is_code(part)]
     money: dict[str, int] = {}
     numbers: dict[str, list[float]] = {}
+    n_cells: dict[str, int] = {}
     bare = [float(cell) for cell in plain]
     for part in parts:
         for word in filter(_is_money, (part.before, part.after)):
@@ -169,11 +170,13 @@ def _units(parts: list[_Part], plain: list[str], reading: Reading) -> UnitRule |
         value = _value(part.core, reading)
         if value is not None:
             unit = "" if _is_money(part.after) else part.after
+            n_cells[unit] = n_cells.get(unit, 0) + part.count
             (numbers.setdefault(unit, []) if unit else bare).extend([value] * min(part.count, 50))
     if len({word.casefold() for word, count in money.items() if count > 0.01 * total}) > 1:
         return None
-    n_with = sum(map(len, numbers.values()))
-    numbers = {unit: values for unit, values in numbers.items() if len(values) > RARE_UNIT * n_with}
+    n_with = sum(count for unit, count in n_cells.items() if unit)
+    least = RARE_UNIT * (n_with if n_with > 0.1 * total else total)
+    numbers = {unit: values for unit, values in numbers.items() if n_cells[unit] > least}
     rule = unit_rule(numbers, bare, reading.column)
     if rule is None or not money:
         return rule
