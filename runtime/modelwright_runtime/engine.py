@@ -21,9 +21,11 @@ ENGINE_ERRORS: tuple[type[Exception], ...] = (
 
 def open_session(graph: bytes, *, n_threads: int = 0) -> Any:
     """An inference session over a graph in memory. `n_threads` 0 lets onnxruntime choose; 1 is best for
-    single rows."""
+    single rows. Threads sleep between calls: by default they spin, which starves whatever else runs there
+    (10,000 rows on a busy machine of 2 cores took 330 ms spinning, 127 ms not)."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -35,7 +35,10 @@ ALLOWED_IN_RUNTIME = {"numpy", "onnxruntime", "httptools", "msgspec", "modelwrig
 # Every exception is a reviewed sentence: "file:function" -> the reason.
 LONGER_THAN_80_LINES: dict[str, str] = {}
 MORE_THAN_8_PARAMETERS: dict[str, str] = {}
-BROAD_AT_THE_EDGE = {"modelwright/cli.py": "a person never sees a traceback: it is written to a file and told"}
+BROAD_AT_THE_EDGE = {
+    "modelwright/cli.py": "a person never sees a traceback: it is written to a file and told",
+    "runtime/modelwright_runtime/http.py": "a defect on one request is logged and answered 500; the server lives on",
+}
 
 
 def name_of(path: Path) -> str:

@@ -56,14 +56,14 @@ def test_a_reading_that_serves_otherwise_than_it_trained_is_caught(tmp_path: Pat
     """The fault that golden rows are for: cleaning said `?` is missing and something else, serving reads another."""
     trained, cleaned = tiny_training()
     readings = tuple(
-        dataclasses.replace(reading, units={"": 2.0}) if reading.column == "price" else reading
-        for reading in trained.signature.readings
+        dataclasses.replace(reading, low=1000.0) if reading.column == "price" else reading
+        for reading in cleaned.readings
     )
-    skewed = dataclasses.replace(trained, signature=dataclasses.replace(trained.signature, readings=readings))
+    skewed = dataclasses.replace(cleaned, readings=readings)
     path = tmp_path / "x.wright"
     path.write_bytes(b"what was here before")
     with pytest.raises(UserError, match="golden rows differ") as caught:
-        package(skewed, cleaned, path=path, name="x")
+        package(trained, skewed, path=path, name="x")
     assert caught.value.code == "package.golden"
     assert str(path) in caught.value.message and ".tmp" not in caught.value.message
     assert path.read_bytes() == b"what was here before"
