@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CELLS_PER_BATCH = 1_000_000
 """Counts held at a time: 8 MB, so that a batch stays near the processor."""
-CELLS_IN_ALL = 20_000_000
+CELLS_IN_ALL = 10_000_000
 """Rows times draws times classes that an interval may cost: a few seconds for ten metrics."""
 
 

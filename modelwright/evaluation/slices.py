@@ -33,7 +33,7 @@ N_LEVELS = 12
 N_RANGES = 4
 """Ranges that a column of numbers or dates is cut into, at its quantiles."""
 N_DRAWS = 300
-CELLS_PER_SLICE = 1_500_000
+CELLS_PER_SLICE = 600_000
 MISSING = "(missing)"
 
 
