@@ -82,8 +82,9 @@ def evaluate(
     Besides the pictures' data, `report.curves["gain"]` holds how much better than the baseline the primary
     metric is (positive is better), with its paired interval.
 
-    Cost: 3 to 5 s of processor time for 100,000 rows, ten metrics and 20 slices. Errors: `evaluation.target`, `evaluation.rows`,
-    `evaluation.answers`, `evaluation.metric`, `evaluation.slices`, `evaluation.weights`.
+    Cost: 3 to 5 s of processor time for 100,000 rows, ten metrics and 20 slices.
+    Errors: `evaluation.target`, `evaluation.rows`, `evaluation.answers`, `evaluation.metric`,
+    `evaluation.slices`, `evaluation.weights`, `evaluation.undefined`.
 
     Reference: Efron and Tibshirani (1993), "An introduction to the bootstrap", chapter 13.
 
