@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from modelwright.core.spec import Spec
 
@@ -35,6 +35,8 @@ class SourceSpec(Spec):
     ';'
     """
 
+    model_config = ConfigDict(coerce_numbers_to_str=True)  # a sheet named 2020 is a number in YAML
+
     source: str = Field(
         min_length=1, description="path, pattern, folder, http(s) address, sqlite:/// or postgresql:// address"
     )
@@ -49,6 +51,16 @@ class SourceSpec(Spec):
     table: str | None = Field(None, description="table of the database")
     query: str | None = Field(None, description="SQL query, in place of a table")
     sha256: str | None = Field(None, description="what the bytes must hash to")
+
+    @field_validator("header", mode="before")
+    @classmethod
+    def _yes_or_no(cls, header: Any) -> Any:
+        return {True: "yes", False: "no"}[header] if isinstance(header, bool) else header  # YAML's yes and no
+
+    @field_validator("delimiter", mode="before")
+    @classmethod
+    def _tab(cls, delimiter: Any) -> Any:
+        return "\t" if delimiter in ("tab", "\\t") else delimiter  # as people write it in a shell
 
     @field_validator("encoding")
     @classmethod

@@ -281,6 +281,15 @@ def test_specs_refuse_what_cannot_be(tmp_path: Path) -> None:
             CollectSpec(**wrong)  # type: ignore[arg-type]
 
 
+def test_settings_as_yaml_and_shells_give_them() -> None:
+    spec = SourceSpec(source="a.csv", header=False, delimiter="\\t", sheet=2020)  # type: ignore[arg-type]
+    assert (spec.header, spec.delimiter, spec.sheet) == ("no", "\t", "2020")
+    assert SourceSpec.parse({"source": "a.csv", "header": True}, where="data").header == "yes"
+    with pytest.raises(UserError, match=r"sources\.0.*delimeter") as caught:
+        CollectSpec.parse({"sources": [{"source": "a.csv", "delimeter": ";"}]}, where="data")
+    assert "did you mean `delimiter`?" in caught.value.hint
+
+
 def test_the_same_bytes_give_the_same_table(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n1,2\n3,\n")
     assert collect(tmp_path / "a.csv").digest == collect(tmp_path / "a.csv").digest

@@ -62,23 +62,29 @@ def _many(line: Callable[[int], str], n: int = 30) -> str:
     return "".join(line(i) for i in range(n))
 
 
+def _usable(target: Callable[[int], object], n: int = 80, head: str = "size,colour,y") -> str:
+    """Rows with two columns to learn from: no identifier, no constant."""
+    return f"{head}\n" + _many(lambda i: f"{i * 7 % 13 + 0.5},{('red', 'blue', 'green')[i * 5 % 3]},{target(i)}\n", n)
+
+
 CASES_FOR_RUN: tuple[RunCase, ...] = (
-    RunCase(name="one_class.csv", text="a,y\n" + _many(lambda i: f"{i},yes\n"), target="y", code="run.target_constant"),
-    RunCase(name="constant_number.csv", text="a,y\n" + _many(lambda i: f"{i},3.5\n"), target="y", code="run.target_constant"),
-    RunCase(name="no_such_target.csv", text="a,price\n" + _many(lambda i: f"{i},{i}\n"), target="prise", code="run.target_missing"),
-    RunCase(name="empty_target.csv", text="a,y\n" + _many(lambda i: f"{i},\n"), target="y", code="run.target_empty"),
-    RunCase(name="question_target.csv", text="a,y\n" + _many(lambda i: f"{i},?\n"), target="y", code="run.target_empty"),
-    RunCase(name="identifier_target.csv", text="a,y\n" + _many(lambda i: f"{i % 3},user-{i:05d}\n", 200), target="y", code="run.target_identifier"),
-    RunCase(name="one_row.csv", text="a,y\n1,2\n", target="y", code="run.too_few_rows"),
-    RunCase(name="two_rows.csv", text="a,y\n1,yes\n2,no\n", target="y", code="run.too_few_rows"),
-    RunCase(name="only_target.csv", text="y\n" + _many(lambda i: f"{i}\n"), target="y", code="run.no_features"),
-    RunCase(name="only_constant_features.csv", text="a,y\n" + _many(lambda i: f"7,{i % 2}\n", 60), target="y", code="run.no_features"),
-    RunCase(name="only_identifier_features.csv", text="id,y\n" + _many(lambda i: f"u{i:05d},{i % 2}\n", 60), target="y", code="run.no_features"),
-    RunCase(name="class_of_one.csv", text="a,y\n" + _many(lambda i: f"{i},{'rare' if i == 5 else 'ab'[i % 2]}\n", 80), target="y"),
-    RunCase(name="all_duplicates.csv", text="a,y\n" + "1,yes\n" * 50, target="y", code="run.target_constant"),
-    RunCase(name="mostly_missing_target.csv", text="a,y\n" + _many(lambda i: f"{i},{i % 2 if i % 10 == 0 else ''}\n", 400), target="y"),
-    RunCase(name="target_named_twice.csv", text="y,a,y\n" + _many(lambda i: f"{i % 2},{i},{i % 2}\n", 60), target="y"),
-    RunCase(name="infinite_target.csv", text="a,y\n" + _many(lambda i: f"{i},{'inf' if i == 3 else i * 1.5}\n", 60), target="y"),
+    RunCase(name="one_class.csv", text=_usable(lambda i: "yes"), target="y", code="clean.target"),
+    RunCase(name="constant_number.csv", text=_usable(lambda i: 3.5), target="y", code="clean.target"),
+    RunCase(name="no_such_target.csv", text=_usable(lambda i: i % 2, head="size,colour,price"), target="prise", code="clean.target"),
+    RunCase(name="empty_target.csv", text=_usable(lambda i: ""), target="y", code="clean.target"),
+    RunCase(name="question_target.csv", text=_usable(lambda i: "?"), target="y", code="clean.target"),
+    RunCase(name="identifier_target.csv", text=_usable(lambda i: f"user-{i:05d}", 200), target="y", code="clean.target"),
+    RunCase(name="all_duplicates.csv", text="a,y\n" + "1,yes\n" * 50, target="y", code="clean.target"),
+    RunCase(name="one_row.csv", text="a,y\n1,2\n", target="y", code="clean.target"),
+    RunCase(name="two_rows.csv", text="a,y\n1,yes\n2,no\n", target="y", code="split.rows"),
+    RunCase(name="only_target.csv", text="y\n" + _many(lambda i: f"{i}\n"), target="y", code="train.features"),
+    RunCase(name="only_identifier_features.csv", text="id,y\n" + _many(lambda i: f"u{i:05d},{i % 2}\n", 60), target="y", code="train.features"),
+    RunCase(name="class_of_one.csv", text=_usable(lambda i: "rare" if i == 5 else "ab"[i % 2]), target="y"),
+    RunCase(name="mostly_missing_target.csv", text=_usable(lambda i: i // 10 % 2 if i % 10 == 0 else "", 800), target="y"),
+    RunCase(name="target_named_twice.csv", text=_usable(lambda i: i % 2, head="size,y,y"), target="y"),
+    RunCase(name="infinite_number_in_target.csv", text=_usable(lambda i: "inf" if i == 3 else i * 1.5), target="y"),
+    RunCase(name="notes_above.csv", text="made by hand\n" + _usable(lambda i: i % 2), target="y"),
+    RunCase(name="odd_names.csv", text=_usable(lambda i: i % 2, head='"size; cm","a,b ""c""",y'), target="y"),
 )  # fmt: skip
 """For the command line: each must end as it says, with exit code 2 where a code is given."""
 
