@@ -29,7 +29,9 @@ class Process:
 def process(command: Sequence[str], *, folder: Path | None = None) -> Process:
     """Run a command; wall time and its own peak memory as the operating system counted them."""
     began = time.perf_counter()
-    with subprocess.Popen(list(command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder, text=True) as running:
+    with subprocess.Popen(
+        list(command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder, text=True
+    ) as running:
         out, err = running.communicate()
         if running.returncode:
             raise SystemExit(f"{' '.join(command)} failed:\n{out}\n{err}")
@@ -65,7 +67,9 @@ def machine() -> str:
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        model = next((line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line), model)
+        model = next(
+            (line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line), model
+        )
     return f"{date.today()}, {os.cpu_count()} x {model}, Python {platform.python_version()}"
 
 

@@ -253,7 +253,8 @@ def _tell_split(splits: Splits) -> dict[str, Any]:
 
 def _tell_trained(trained: Trained) -> dict[str, Any]:
     members = [candidate for candidate in trained.leaderboard if candidate.weight > 0]
-    told = " + ".join(f"{candidate.weight:.2f} {candidate.name}" for candidate in members)
+    mix = " + ".join(f"{candidate.weight:.2f} {candidate.name}" for candidate in members)
+    told = f"{mix}; the graph differs from the libraries by {trained.parity:.0e} at most"
     return {"told": told, "decisions": trained.decisions, "parity": trained.parity,
             "leaderboard": trained.leaderboard}  # fmt: skip
 
@@ -266,8 +267,8 @@ def _tell_report(report: Report, target: str) -> dict[str, Any]:
 
 
 def _tell_package(plain: Mapping[str, Any]) -> dict[str, Any]:
-    told = f"{plain['size_bytes'] / 1000:,.0f} kB, {plain['n_golden']} golden rows replayed, "
-    return {"told": f"{told}largest difference {plain['largest_difference']:.1e}", "curl": plain["curl"]}
+    told = f"{plain['size_bytes'] / 1000:,.0f} kB, {plain['n_golden']} golden rows replayed from raw cells"
+    return {"told": f"{told}, {plain['largest_difference']:.0e} apart", "curl": plain["curl"]}
 
 
 def _constant(trained: Made, prepared: Prepared) -> np.ndarray:

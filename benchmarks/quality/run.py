@@ -20,8 +20,8 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from baselines import BASELINES, answer  # noqa: E402
-from tables import TABLES, Raw, Table, as_pandas, read, truth_of  # noqa: E402
+from baselines import BASELINES, answer
+from tables import TABLES, Raw, Table, as_pandas, read, truth_of
 
 HERE = Path(__file__).resolve().parent
 SYSTEMS = ("ours", *BASELINES)

@@ -1,8 +1,8 @@
 """A thin scikit-learn face: the same training behind `fit`, `predict` and `predict_proba`.
 
 For people whose tools speak scikit-learn (its search, its pipelines, its calibration). This is the only
-place that inherits from anybody. Data frames are cleaned first, as `wright run` does; arrays are taken as
-numbers. Rows are not held out: scikit-learn's users do that themselves, so every row given is trained on.
+place that inherits from anybody. Columns are numbers, NaN where missing; for a raw table use the verbs. Rows
+are not held out: scikit-learn's users do that themselves, so every row given is trained on.
 """
 
 from __future__ import annotations

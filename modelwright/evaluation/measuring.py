@@ -44,10 +44,15 @@ def measure_all(
     spreads = {
         case: {name: bootstrap.deviations(drawn[case][name], how.scale) for name in drawn[case]} for case in drawn
     }
-    n_errorless = _n_errorless(answers)
     tables = {
         case: tuple(
-            _metric(m, values[case][m.name], spreads[case][m.name], spec.confidence, n_errorless=n_errorless)
+            _metric(
+                m,
+                values[case][m.name],
+                spreads[case][m.name],
+                spec.confidence,
+                n_errorless=_n_errorless(answers, m.name),
+            )
             for m in defined
             if np.isfinite(values[case][m.name])
         )
@@ -71,9 +76,9 @@ def _baseline(answers: Answers, given: Floats | None) -> Floats:
     return answers.average() if given is None else np.asarray(given, dtype=np.float64).reshape(-1)
 
 
-def _n_errorless(answers: Answers) -> int:
-    """Rows that an errorless share can speak for: of the rarest class that occurs."""
-    if answers.probabilities is None:
+def _n_errorless(answers: Answers, metric: str) -> int:
+    """Rows that an errorless share can speak for: all for the accuracy, else those of the rarest class."""
+    if answers.probabilities is None or metric == "accuracy":
         return answers.n_rows
     sizes = np.bincount(answers.truth)
     return int(sizes[sizes > 0].min())
