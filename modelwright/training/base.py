@@ -49,6 +49,11 @@ class TrainSpec(Spec):
     budget: Literal["quick", "standard", "thorough"] = Field(
         default="standard", description="how much work is done, counted in fits and trees and never in seconds"
     )
+    race: bool | None = Field(
+        default=None,
+        description="leave out further settings of a model whose first ones are far behind; unset: only when the"
+        " models are chosen automatically",
+    )
     class_weight: Literal["none", "balanced"] | dict[str, float] = Field(
         default="none", description="weight of each class's rows: none, balanced, or class: weight"
     )

@@ -27,6 +27,8 @@ SMALL = 5_000
 very rows that it is judged by looks better than it is."""
 
 PARALLEL_ROWS = 100_000
+STRETCH = 5
+"""A model that stops early may go on for so many times its rounds: the held-out rows say when it is enough."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +145,8 @@ def _fit_fold(folds: Folds, trial: Trial, spec: Any, number: int, stop_early: bo
     fit, valid = problem.pairs[number]
     matrix = folds.matrix(number, trial.preset)
     held = (matrix.x_valid, problem.y[valid], problem.weights[valid]) if stop_early else None
+    if stop_early and stops_early(spec):
+        spec = spec.but(rounds=STRETCH * spec.rounds)
     if hasattr(spec, "threads") and len(problem.y) <= PARALLEL_ROWS:
         spec = spec.but(threads=1)
     return fit_maybe_log(
@@ -155,6 +159,11 @@ def _fit_fold(folds: Folds, trial: Trial, spec: Any, number: int, stop_early: bo
         rng=stream(folds.seed, "training", trial.name, number),
         held=held,
     )
+
+
+def stops_early(spec: Any) -> bool:
+    """Whether a model of this spec learns in rounds, and stops when the held-out loss no longer falls."""
+    return hasattr(spec, "rounds") and hasattr(spec, "patience")
 
 
 def _mean_rounds(fitted: Sequence[Fitted]) -> float | None:

@@ -39,5 +39,6 @@ def written_out(
     problem = read_problem(data, splits, spec)
     metric, _, reason = choose_metric(spec.metric, problem.task)
     trials, told = choose_trials(problem, spec, Folds(problem, seed).n_columns())
-    explicit = spec.but(task=problem.task.kind, metric=metric, models=as_uses(trials))
+    race = spec.models is None if spec.race is None else spec.race
+    explicit = spec.but(task=problem.task.kind, metric=metric, models=as_uses(trials), race=race)
     return explicit, (*problem.decisions, Decision("training", "metric", metric, reason), *told)

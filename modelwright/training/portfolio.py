@@ -20,6 +20,9 @@ UNITS: dict[str, tuple[float, float]] = {"quick": (2e6, 20.0), "standard": (15e6
 """Work allowed for comparing candidates: so much, and so much more per training row. A unit is about a
 microsecond of one core; it is reckoned from rows, columns and trees, and never measured."""
 
+EARLY_STOP_WORK = 2.0
+"""A model that stops early goes on for about so many times the rounds of its spec."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
@@ -66,7 +69,9 @@ def choose_trials(problem: Problem, spec: TrainSpec, n_columns: dict[str, int]) 
 def work(trial: Trial, problem: Problem, n_columns: dict[str, int]) -> float:
     """Units of comparing a candidate: its fits over all folds."""
     sizes = [len(fit) for fit, _ in problem.pairs]
-    return float(sum(trial.model.units(trial.spec, problem.task, size, n_columns[trial.preset]) for size in sizes))
+    width = n_columns[trial.preset]
+    units = sum(trial.model.units(trial.spec, problem.task, size, width) for size in sizes)
+    return float(units) * (EARLY_STOP_WORK if hasattr(trial.spec, "patience") else 1.0)
 
 
 def _baseline() -> Trial:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from modelwright.core.data import ROW_ID, Dataset, Decision
 from modelwright.core.errors import UserError
-from modelwright.core.task import class_order, class_texts, recognise
+from modelwright.core.task import recognise
+from modelwright.training.classes import class_order, class_texts
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from modelwright.training.ensemble import Selection, blend, select
 from modelwright.training.importance import importance
 from modelwright.training.join import Member, answer, refit, write_graph, write_signature
 from modelwright.training.losses import HIGHER_IS_BETTER, Loss, as_score, choose_metric
-from modelwright.training.portfolio import choose_trials
+from modelwright.training.portfolio import Trial, choose_trials
 from modelwright.training.problem import Problem, read_problem
 from modelwright.training.threshold import choose_threshold
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from modelwright.core.values import Splits
     from modelwright.training.base import TrainSpec
 
-MOST_MEMBERS = 4
+MOST_MEMBERS = 6
+LEAST_SKILL = 0.75
 MOST_REFIT_ROWS = 1_000_000
 PARITY_ROWS = 2_000
 
@@ -39,15 +41,22 @@ class Judge:
 
 
 def search(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch) -> Trained:
-    """The whole of `train`."""
+    """The whole of `train`; linear algebra on one thread, for its sums must not depend on the number of cores."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):
+        return _search(data, splits, spec, seed=seed, watch=watch)
+
+
+def _search(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch) -> Trained:
     problem = read_problem(data, splits, spec)
     metric, loss, reason = choose_metric(spec.metric, problem.task)
     judge = Judge(metric, loss, watch)
     told = [*problem.decisions, Decision("training", "metric", metric, reason)]
     folds = Folds(problem, seed)
     trials, more = choose_trials(problem, spec, folds.n_columns())
-    history: list[dict[str, Any]] = []
-    results = _try_all(trials, folds, judge, history)
+    race = spec.models is None if spec.race is None else spec.race
+    results, not_tried, history = _try_all(trials, folds, judge, race=race)
     chosen, validation, joined = _join(results, problem, spec, judge, seed)
     threshold, about_threshold = _threshold(problem, validation, spec)
     watch({"stage": "training", "event": "note", "text": f"fitting {joined.choice} on all training rows"})
@@ -60,22 +69,26 @@ def search(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: 
         leaderboard=_leaderboard(results, chosen, metric),
         validation=_in_order_of(splits, validation),
         importance=importance(folds, chosen, loss, stream(seed, "training", "importance")),
-        decisions=(*told, *more, joined, *about_rows, *about_threshold),
+        decisions=(*told, *more, *not_tried, joined, *about_rows, *about_threshold),
         parity=0.0,
-        history=tuple(history),
+        history=history,
     )
     return _with_parity(trained, problem, members, data, splits)
 
 
-def _try_all(trials: list[Any], folds: Folds, judge: Judge, history: list[dict[str, Any]]) -> list[Result]:
+def _try_all(
+    trials: list[Trial], folds: Folds, judge: Judge, *, race: bool
+) -> tuple[list[Result], list[Decision], tuple[Mapping[str, Any], ...]]:
+    """Validate candidates in turn; in a race, further settings of a model that was far behind are left out."""
     results: list[Result] = []
-    best = float("inf")
+    behind: list[str] = []
+    history: list[dict[str, Any]] = []
     for number, trial in enumerate(trials):
-        judge.watch(
-            {"stage": "training", "event": "progress", "done": number, "total": len(trials), "text": trial.name}
-        )
+        _tell_progress(judge, number, len(trials), trial.name)
+        if race and is_behind(trial, results):
+            behind.append(trial.name)
+            continue
         result = validate(trial, folds, judge.loss)
-        results.append(result)
         event = {
             "stage": "training",
             "event": "candidate",
@@ -83,15 +96,30 @@ def _try_all(trials: list[Any], folds: Folds, judge: Judge, history: list[dict[s
             "model": trial.model.name,
             "metric": judge.metric,
             "score": as_score(judge.metric, result.loss),
-            "best": result.loss < best,
+            "best": all(result.loss < other.loss for other in results),
         }
-        best = min(best, result.loss)
+        results.append(result)
         history.append(event)
         judge.watch({**event, "fit_s": round(result.fit_s, 3)})
-    judge.watch(
-        {"stage": "training", "event": "progress", "done": len(trials), "total": len(trials), "text": "all compared"}
-    )
-    return results
+    _tell_progress(judge, len(trials), len(trials), "all compared")
+    told = []
+    if behind:
+        reason = "the same model with its first settings was far behind the best"
+        told.append(Decision("training", "not tried", ", ".join(behind), reason))
+    return results, told, tuple(history)
+
+
+def is_behind(trial: Trial, results: Sequence[Result]) -> bool:
+    """Whether a model has been tried and gained less than `LEAST_SKILL` of the best one's gain on the baseline."""
+    own = [result.loss for result in results if result.trial.model.name == trial.model.name]
+    if not own:
+        return False
+    baseline, best = results[0].loss, min(result.loss for result in results)
+    return baseline - min(own) < LEAST_SKILL * (baseline - best)
+
+
+def _tell_progress(judge: Judge, done: int, total: int, text: str) -> None:
+    judge.watch({"stage": "training", "event": "progress", "done": done, "total": total, "text": text})
 
 
 def _join(
@@ -99,6 +127,8 @@ def _join(
 ) -> tuple[list[tuple[Result, float]], np.ndarray, Decision]:
     """The members with their shares, the blended validation predictions, and what is told of it."""
     judged = judged_rows(problem)
+    baseline = results[0]
+    results = [baseline, *(result for result in results[1:] if result.loss < baseline.loss)]
     selection: Selection = select(
         [result.predicted[judged] for result in results],
         problem.y[judged],
