@@ -12,6 +12,7 @@ rounds and stop early (boosting); the others pass over it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -61,6 +62,15 @@ def n_outputs(task: Task) -> int:
 def integer_seed(rng: np.random.Generator) -> int:
     """A seed for libraries that take an integer."""
     return int(rng.integers(2**31 - 1))
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Hold the linear algebra to one thread: its threads wait by spinning, and on a busy machine two of them
+    were seen to be 50 times slower than one."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
 
 
 def weighted_rows(

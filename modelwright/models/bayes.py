@@ -22,7 +22,7 @@ class BayesSpec(Spec):
     """How much wider the bell curves are made."""
 
     smoothing: float = Field(
-        0.01, gt=0, le=100, description="share of the largest variance that is added to every variance"
+        0.1, gt=0, le=100, description="share of the largest variance that is added to every variance"
     )
 
 
@@ -100,7 +100,7 @@ MODEL = Model(
     fit=fit,
     spec=BayesSpec,
     preset="scaled",
-    variants=({}, {"smoothing": 1e-6}, {"smoothing": 0.3}),
+    variants=({}, {"smoothing": 1.0}, {"smoothing": 0.001}),
     suits=lambda task, n_rows, n_columns: task.is_classification,
     units=lambda spec, task, n_rows, n_columns: n_rows * n_columns * 0.01,
 )

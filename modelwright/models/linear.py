@@ -13,6 +13,7 @@ from modelwright.models.base import (
     emit_column,
     emit_pair,
     emit_spread,
+    one_thread,
     present_classes,
     spread,
     weighted_rows,
@@ -80,8 +81,11 @@ def _fit_classes(x: np.ndarray, y: np.ndarray, weights: np.ndarray, spec: Linear
     from modelwright.core.values import Fitted
 
     present, position = present_classes(y)
-    model = LogisticRegression(C=1.0 / spec.penalty, max_iter=spec.max_iterations, tol=1e-5)
-    with warnings.catch_warnings():
+    n_coefficients = x.shape[1] * (len(present) if len(present) > 2 else 1)
+    # Newton's steps are few and exact, but each inverts a matrix of all coefficients
+    solver = "newton-cholesky" if n_coefficients <= 300 else "lbfgs"
+    model = LogisticRegression(C=1.0 / spec.penalty, max_iter=spec.max_iterations, tol=1e-5, solver=solver)
+    with warnings.catch_warnings(), one_thread():
         warnings.simplefilter("ignore", ConvergenceWarning)  # told in `info`
         model.fit(x.astype(np.float64), position, sample_weight=weights)
 
@@ -111,7 +115,8 @@ def _fit_values(x: np.ndarray, y: np.ndarray, weights: np.ndarray, spec: LinearS
     from modelwright.core.values import Fitted
 
     model = Ridge(alpha=spec.penalty, solver="cholesky")
-    model.fit(x.astype(np.float64), y.astype(np.float64), sample_weight=weights)
+    with one_thread():
+        model.fit(x.astype(np.float64), y.astype(np.float64), sample_weight=weights)
 
     def predict(x: np.ndarray) -> np.ndarray:
         values: np.ndarray = model.predict(x.astype(np.float64))

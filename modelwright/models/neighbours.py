@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from modelwright.core.spec import Spec
-from modelwright.models.base import Held, Model, check_rows, emit_column, n_outputs, weighted_rows
+from modelwright.models.base import Held, Model, check_rows, emit_column, n_outputs, one_thread, weighted_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 20_000
 """The package holds every training row, and each answer measures the distance to all of them."""
+
+PRIOR_ROWS = 0.5
+"""Class shares of all rows weigh as much as so many rows at no distance: no class gets the probability 0."""
 
 BLOCK = 512
 """Rows whose distances are held in memory at once: 80 MB for the most training rows."""
@@ -67,31 +70,33 @@ def fit(
     middle = 0.0 if task.is_classification else float(y.mean())
     # what is averaged, and the weights themselves as the last column: one product gives both sums
     held = np.concatenate([answers - middle, np.ones((len(rows), 1))], axis=1) * weights[:, None]
+    prior = held.mean(axis=0) * (PRIOR_ROWS if task.is_classification else 0.0)
 
     def predict(x: np.ndarray) -> np.ndarray:
-        parts = [_answer(rows, held, k, x[start : start + BLOCK]) for start in range(0, len(x), BLOCK)]
+        with one_thread():
+            parts = [_answer(rows, held, prior, k, x[at : at + BLOCK]) for at in range(0, len(x), BLOCK)]
         means = np.concatenate([np.empty((0, held.shape[1] - 1)), *parts])
         return means if task.is_classification else means[:, 0] + middle
 
     def emit(graph: Graph, x: str) -> str:
-        means = graph.tensor(_emit(rows, held, k, graph, x))
+        means = graph.tensor(_emit(rows, held, prior, k, graph, x))
         return means.cast("float32") if task.is_classification else emit_column(graph, (means + middle).name)
 
     return Fitted(predict=predict, emit=emit, n_units=len(rows))
 
 
-def _answer(rows: np.ndarray, held: np.ndarray, k: int, x: np.ndarray) -> np.ndarray:
+def _answer(rows: np.ndarray, held: np.ndarray, prior: np.ndarray, k: int, x: np.ndarray) -> np.ndarray:
     import numpy as np
     from scipy.spatial.distance import cdist
 
     squared = cdist(x.astype(np.float64), rows, "sqeuclidean")
     reach = np.partition(squared, k - 1, axis=1)[:, k - 1 : k] * 1.05 + 1e-6
-    sums = np.maximum(1.0 - squared / reach, 0.0) @ held
+    sums = np.maximum(1.0 - squared / reach, 0.0) @ held + prior
     means: np.ndarray = sums[:, :-1] / sums[:, -1:]
     return means
 
 
-def _emit(rows: np.ndarray, held: np.ndarray, k: int, graph: Graph, x: str) -> str:
+def _emit(rows: np.ndarray, held: np.ndarray, prior: np.ndarray, k: int, graph: Graph, x: str) -> str:
     """`_answer` as nodes; the squared distances by `|x|^2 + |row|^2 - 2 x row`."""
     import numpy as np
 
@@ -101,7 +106,7 @@ def _emit(rows: np.ndarray, held: np.ndarray, k: int, graph: Graph, x: str) -> s
     top = graph.nodes("TopK", squared.name, graph.constant([k], "int64"), n_outputs=2, largest=0, sorted=1)[0]
     kth = graph.node("Gather", top, graph.constant([k - 1], "int64"), axis=1)
     reach = graph.tensor(kth) * 1.05 + 1e-6
-    sums = (1.0 - squared / reach).clip(0.0, 1.0) @ held
+    sums = (1.0 - squared / reach).clip(0.0, 1.0) @ held + prior[None]
     n_means = held.shape[1] - 1
     means, total = (
         graph.node("Gather", sums.name, graph.constant(chosen, "int64"), axis=1)

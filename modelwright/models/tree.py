@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class TreeSpec(Spec):
     """How large the tree grows."""
 
-    depth: int = Field(8, ge=1, le=64, description="most decisions on the way to a leaf")
-    min_leaf: int = Field(10, ge=1, description="fewest rows in a leaf; tables of few rows get by with less")
+    depth: int = Field(6, ge=1, le=64, description="most decisions on the way to a leaf")
+    min_leaf: int = Field(15, ge=1, description="fewest rows in a leaf; tables of few rows get by with less")
 
 
 def fit(
@@ -68,7 +68,7 @@ MODEL = Model(
     fit=fit,
     spec=TreeSpec,
     preset="plain",
-    variants=({}, {"depth": 4}, {"depth": 16, "min_leaf": 25}),
+    variants=({}, {"depth": 4}, {"depth": 12, "min_leaf": 40}),
     suits=lambda task, n_rows, n_columns: True,
     units=lambda spec, task, n_rows, n_columns: n_rows * n_columns * math.log2(n_rows + 2) * 0.03,
 )
