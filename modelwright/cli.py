@@ -149,15 +149,13 @@ def _told(default: Any) -> str:
 
 def _recipe(options: argparse.Namespace) -> Recipe:
     """The recipe that the arguments say: a recipe file or a source, with the options laid over it."""
-    import yaml
-
     from modelwright.recipe import Recipe
 
     changes: dict[str, Any] = {}
     for name, text in vars(options).items():
         part, dot, field = name.partition(".")
         if dot and text is not None:
-            changes.setdefault(part, {})[field] = yaml.safe_load(text) if text else text
+            changes.setdefault(part, {})[field] = _value(text)
     top = {name: getattr(options, name) for name in ("target", "name", "seed") if getattr(options, name) is not None}
     if options.source.endswith((".yaml", ".yml")):
         recipe = Recipe.from_yaml(Path(options.source))
@@ -169,6 +167,17 @@ def _recipe(options: argparse.Namespace) -> Recipe:
             hint=_columns_hint(options.source),
         )  # fmt: skip
     return Recipe.from_plain({**changes, **top, "data": _data(options.source, changes.pop("data", {}))})
+
+
+def _value(text: str) -> Any:
+    """An option's text as YAML would read it (`5`, `true`, `[a, b]`, `{zip: category}`), or as it is (`,`)."""
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return text if value is None and text not in ("null", "~") else value
 
 
 def _data(source: str, settings: dict[str, Any]) -> Any:

@@ -111,10 +111,12 @@ def test_the_gain_is_paired() -> None:
 def test_without_a_single_error_the_interval_is_not_a_point() -> None:
     answers = logistic(60, 5)
     flawless = replace(answers, predicted=answers.truth)
-    found = measure_all(flawless, measures_of("binary", ["accuracy"]), EvaluateSpec(), seed=0, baseline=None)
+    measures = measures_of("binary", ["accuracy", "recall"])
+    accuracy, recall = measure_all(flawless, measures, EvaluateSpec(), seed=0, baseline=None).metrics
     n_rarest = int(np.bincount(answers.truth).min())
-    assert found.metrics[0].low == pytest.approx(0.05 ** (1 / n_rarest))
-    assert found.metrics[0].high == 1.0
+    assert accuracy.low == pytest.approx(0.05 ** (1 / answers.n_rows))
+    assert recall.low == pytest.approx(0.05 ** (1 / n_rarest))
+    assert accuracy.high == recall.high == 1.0
 
 
 def test_a_wider_confidence_gives_a_wider_interval() -> None:
