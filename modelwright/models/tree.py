@@ -47,6 +47,7 @@ def fit(
     >>> fitted.predict(x[[9, 10]]).tolist()
     [0.0, 1.0]
     """
+    import numpy as np
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     x, y, weights = weighted_rows(x, y, weights)
@@ -59,8 +60,10 @@ def fit(
         present, position = present_classes(y)
         model = DecisionTreeClassifier(**settings).fit(x, position, sample_weight=weights)
         return fitted(model, [model.tree_], task, present, (0.0, 1.0))
-    model = DecisionTreeRegressor(**settings).fit(x, y, sample_weight=weights)
-    return fitted(model, [model.tree_], task, None, (0.0, 1.0))
+    # centred, for the variance of values around a large mean is lost in rounding
+    centre = float(np.average(y, weights=weights))
+    model = DecisionTreeRegressor(**settings).fit(x, y - centre, sample_weight=weights)
+    return fitted(model, [model.tree_], task, None, (centre, 1.0))
 
 
 MODEL = Model(
