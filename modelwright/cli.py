@@ -177,7 +177,9 @@ def _value(text: str) -> Any:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         return text
-    return text if value is None and text not in ("null", "~") else value
+    if isinstance(value, str) or (value is None and text not in ("null", "~")):
+        return text
+    return value
 
 
 def _data(source: str, settings: dict[str, Any]) -> Any:

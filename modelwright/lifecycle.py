@@ -260,10 +260,13 @@ def _tell_trained(trained: Trained) -> dict[str, Any]:
 
 
 def _tell_report(report: Report, target: str) -> dict[str, Any]:
-    from modelwright.evaluation.text import headline, summary_table
+    from modelwright.evaluation.text import headline, summary_table, verdict
 
     told = f"{len(report.metrics)} metrics on {report.n_rows:,} held-out rows, {len(report.slices)} slices"
-    return {"told": told, "headline": headline(report, target=target), "metrics": summary_table(report)}
+    return {
+        "told": told, "headline": headline(report, target=target), "verdict": verdict(report)[1],
+        "metrics": summary_table(report),
+    }  # fmt: skip
 
 
 def _tell_package(plain: Mapping[str, Any]) -> dict[str, Any]:

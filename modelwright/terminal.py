@@ -106,7 +106,7 @@ class Terminal:
             return
         facts = record.facts
         self.console.print()
-        self.console.print(f"[bold]{_escaped(str(facts['headline']))}[/]")
+        self.console.print(f"[bold]{_escaped(str(facts['headline']))}[/]\n{_escaped(str(facts['verdict']))}")
         self.table(["metric", "value", "95 % interval", "baseline"], facts["metrics"])
         folder = Path(facts["folder"])
         self.console.print(f"report    {folder / 'report.html'}\ncard      {folder / 'card.md'}")

@@ -213,3 +213,68 @@ def test_an_unwritable_folder_is_told(folder: Path) -> None:
     locked.mkdir(mode=0o500)
     done = wright("run", "../wine.csv", "--target", "cultivar", folder=locked, code=2)
     assert "store.unwritable" in done.stderr
+
+
+def test_a_flipped_bit_in_the_store_is_noticed_and_mended(folder: Path) -> None:
+    command = ("run", "wine.csv", "--target", "cultivar", "--train.budget", "quick", "--store", "bitten")
+    wright(*command, folder=folder)
+    first = (folder / "bitten" / "out" / "wine" / "wine.wright").read_bytes()
+    blobs = sorted((folder / "bitten" / "blobs").glob("*/*"))
+    for blob in blobs:
+        damaged = bytearray(blob.read_bytes())
+        damaged[len(damaged) // 2] ^= 1
+        blob.write_bytes(damaged)
+    seen = 0
+    for _ in range(len(blobs) + 2):
+        done = subprocess.run([*WRIGHT, *command, "--json"], cwd=folder, capture_output=True, text=True, timeout=120)
+        if done.returncode == 0:
+            break
+        assert done.returncode == 1 and events(done)[-1]["code"] in ("store.corrupt", "store.lost"), done.stdout
+        seen += 1
+    assert seen >= 1, "no damage was noticed"
+    assert done.returncode == 0
+    assert (folder / "bitten" / "out" / "wine" / "wine.wright").read_bytes() == first
+
+
+def test_a_damaged_package_is_refused(folder: Path) -> None:
+    data = bytearray((folder / ".wright" / "out" / "wine" / "wine.wright").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "damaged.wright").write_bytes(data)
+    for command in (("predict", "damaged.wright", "wine.csv"), ("serve", "damaged.wright"), ("show", "damaged.wright")):
+        done = wright(*command, folder=folder, code=2)
+        assert "package." in done.stderr
+
+
+def test_a_full_disk_is_told(folder: Path) -> None:
+    """A real disk of 1 MB, where we may mount one."""
+    disk = folder / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        done = wright("run", "wine.csv", "--target", "cultivar", "--store", "disk/.wright", folder=folder, code=1)
+        assert "no space is left" in done.stderr and "[store.full]" in done.stderr
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_database_and_a_pattern_are_sources_too(folder: Path) -> None:
+    import sqlite3
+
+    wine = pl.read_csv(folder / "wine.csv")
+    with sqlite3.connect(folder / "cellar.db") as connection:
+        columns = ", ".join(f'"{name}"' for name in wine.columns)
+        connection.execute(f"create table wines ({columns})")
+        connection.executemany(f"insert into wines values ({', '.join('?' * wine.width)})", wine.rows())
+    options = ("--target", "cultivar", "--train.budget", "quick")
+    done = events(wright("run", "sqlite:///cellar.db", "--data.table", "wines", *options, "--json", folder=folder))
+    assert done[-1]["event"] == "finished" and done[-1]["name"] == "cellar"
+    (folder / "parts").mkdir()
+    wine.head(90).write_csv(folder / "parts" / "a.csv")
+    wine.tail(88).write_csv(folder / "parts" / "b.csv")
+    done = events(wright("run", "parts/*.csv", *options, "--name", "parts", "--json", folder=folder))
+    collected = next(event for event in done if event["event"] == "end" and event["stage"] == "collection")
+    assert collected["told"].startswith("178 rows")
