@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 class ForestSpec(Spec):
     """Number, size and randomness of the trees."""
 
-    trees: int = Field(150, ge=1, le=5000, description="number of trees")
+    trees: int = Field(100, ge=1, le=5000, description="number of trees")
     extra: bool = Field(False, description="extra trees: random thresholds, every tree sees all rows")
     min_leaf: int = Field(2, ge=1, description="fewest rows in a leaf")
     max_leaves: int = Field(
-        2000, ge=2, le=100_000, description="most leaves of a tree; a package holds 60 bytes for each"
+        1000, ge=2, le=100_000, description="most leaves of a tree; a package holds 90 bytes for each"
     )
     column_share: float | None = Field(
         None,
@@ -92,7 +92,7 @@ def _settings(spec: ForestSpec, task: Task, n_rows: int, seed: int) -> dict[str,
 
 def _units(spec: ForestSpec, task: Task, n_rows: int, n_columns: int) -> float:
     share = spec.column_share or (n_columns**-0.5 if task.is_classification else 1 / 3)
-    per_decision = max(1.0, share * n_columns) * (0.02 if spec.extra else 0.06)
+    per_decision = max(1.0, share * n_columns) * (0.015 if spec.extra else 0.04)
     return spec.trees * n_rows * math.log2(n_rows + 2) * per_decision
 
 

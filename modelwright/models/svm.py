@@ -16,6 +16,7 @@ from modelwright.models.base import (
     emit_column,
     emit_pair,
     emit_spread,
+    one_thread,
     present_classes,
     spread,
     weighted_rows,
@@ -156,7 +157,8 @@ def _sigmoid(decisions: np.ndarray, positive: np.ndarray, weights: np.ndarray) -
         return float(total) / len(weights), np.array([pull @ scaled, pull.sum()]) / len(weights)
 
     start = np.array([1.0, np.log((n_positive + 1) / (n_negative + 1))])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)]).x
+    with one_thread():
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)]).x
     return float(found[0]) / unit, float(found[1])
 
 
@@ -227,7 +229,7 @@ def _emit_decisions(machines: list[_Machine], gamma: float, graph: Graph, x: str
 def _units(spec: SvmSpec, task: Task, n_rows: int, n_columns: int) -> float:
     n_machines = len(task.classes) if task.kind == "multiclass" else 1
     n_fits = 3.0 if task.is_classification else 1.0  # the three folds are two thirds of the rows each
-    return n_machines * n_fits * n_rows**2 * (n_columns + 20) * 5e-4
+    return n_machines * n_fits * n_rows**2 * (n_columns + 20) * 1e-3
 
 
 MODEL = Model(
