@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from modelwright.cleaning.survey import LONGEST_NUMBER
 from modelwright_runtime.reading import CURRENCIES, CellError, Reading, Value, read_cell
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ _SPACES = r"\x09-\x0d\x1c-\x1f\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{20
 _UNTIDY = rf"^ | $|  |[{_SPACES}]"  # what the reader of categories would change
 _UNSTRIPPED = rf"^[ {_SPACES}]|[ {_SPACES}]$"
 _MANY = 2000  # unread cells above which a second, wider expression pays
-_LONGEST_NUMBER = 400  # characters; the reader refuses longer ones
 _LETTERS = {
     "%Y": "[0-9]{4}", "%y": "[0-9]{2}", "%m": "[0-9]{1,2}", "%d": "[0-9]{1,2}", "%H": "[0-9]{1,2}", "%I": "[0-9]{1,2}",
     "%M": "[0-9]{1,2}", "%S": "[0-5]?[0-9]", "%f": "[0-9]{1,6}", "%b": "[A-Za-z]{3}", "%B": "[A-Za-z]{3,9}",
@@ -151,8 +151,8 @@ def plain_numbers(cells: pl.Series, reading: Reading) -> pl.Series:
 
     values = cells.cast(pl.Float64, strict=False)
     bad = ~values.is_finite()
-    if bool((cells.str.len_bytes() > _LONGEST_NUMBER).any()):
-        bad |= cells.str.len_chars() > _LONGEST_NUMBER
+    if bool((cells.str.len_bytes() > LONGEST_NUMBER).any()):
+        bad |= cells.str.len_chars() > LONGEST_NUMBER
     if reading.decimal == "," and reading.thousands == ".":
         bad |= cells.str.contains(".", literal=True)
     if markers := numeric_markers(reading):
@@ -185,7 +185,7 @@ def _marked_numbers(cells: pl.Series, reading: Reading) -> pl.Series:
     if units:
         known = {name: value for name, value in reading.units.items() if name}
         factor = unit.fill_null("").replace_strict(known, default=reading.units.get("", 1.0), return_dtype=pl.Float64)
-    short = pl.col("cell").str.len_bytes() <= _LONGEST_NUMBER
+    short = pl.col("cell").str.len_bytes() <= LONGEST_NUMBER
     value = pl.when(short).then(core.cast(pl.Float64, strict=False) * factor)
     return parts.select(value.alias("v"))["v"].alias(cells.name)
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from modelwright.cleaning.apply import dtype_of, numeric_markers, read_series, typed_values, value_of
-from modelwright_runtime.reading import Reading
+from modelwright.cleaning.survey import LONGEST_NUMBER
+from modelwright_runtime.reading import Reading, Value
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,6 +25,8 @@ def all_known(look: Look, reading: Reading) -> bool:
         return False
     if numeric_markers(reading):
         return False
+    if reading.kind == "number" and any(len(cell) > LONGEST_NUMBER for cell in look.odd):
+        return False  # the reader refuses what a cast may read
     if reading.kind == "number":
         return not (reading.decimal == "," and reading.thousands == ".") and "" not in reading.units
     return reading.kind in ("category", "text") or look.n_plain == 0
@@ -56,20 +59,35 @@ def _known(look: Look, reading: Reading) -> pl.Expr:
         changed = [(text, value) for text, value in zip(odd, values, strict=True) if value != text]
         if not changed:
             return cell
-        spelled = pl.Series([text for text, _ in changed], dtype=pl.String)
-        return cell.replace(spelled, typed_values([value for _, value in changed], reading, ""))
+        return _looked_up(reading, changed, keep=True)
     told = [(text, value) for text, value in zip(odd, values, strict=True) if value is not None]
-    old = pl.Series([text for text, _ in told], dtype=pl.String)
-    new = typed_values([value for _, value in told], reading, "")
-    found = cell.replace_strict(old, new, default=None, return_dtype=new.dtype)
     if reading.kind != "number":
-        return found
+        return _looked_up(reading, told, keep=False)
     plain = cell.cast(pl.Float64, strict=False)
     if not pl.Series(odd, dtype=pl.String).cast(pl.Float64, strict=False).is_null().all():
         plain = pl.when(plain.is_finite()).then(plain)  # texts such as "inf" and "1e400"
     if told:
-        plain = pl.coalesce(plain, found)
+        plain = pl.coalesce(plain, _looked_up(reading, told, keep=False))
     return _if_possible(plain, reading)
+
+
+def _looked_up(reading: Reading, entries: Sequence[tuple[str, Value]], *, keep: bool) -> pl.Expr:
+    """Cells looked up in a dictionary; others are kept as they are, or null.
+
+    Polars 2.1 holds the whole table for `replace` in a streamed query (5 million rows of 20 columns: 1.9 GB
+    against 0.4 GB), so the function is called on each batch.
+    """
+    import polars as pl
+
+    old = pl.Series([text for text, _ in entries], dtype=pl.String)
+    new = typed_values([value for _, value in entries], reading, "")
+
+    def look_up(cells: pl.Series) -> pl.Series:
+        if keep:
+            return cells.replace(old, new)
+        return cells.replace_strict(old, new, default=None, return_dtype=new.dtype)
+
+    return pl.col(reading.column).map_batches(look_up, return_dtype=new.dtype, is_elementwise=True)
 
 
 def _if_possible(value: pl.Expr, reading: Reading) -> pl.Expr:
