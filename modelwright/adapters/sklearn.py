@@ -47,7 +47,7 @@ class _Wright(BaseEstimator):  # type: ignore[misc]
         ids = np.arange(len(x), dtype=np.uint64)
         splits = Splits(train=ids, test=ids[:0], folds=folds, kind="random")
         try:
-            spec = TrainSpec(task=task, budget=self.budget, models=self.models)  # type: ignore[arg-type]
+            spec = TrainSpec(task=task, budget=self.budget, models=self.models)
             self.trained_: Trained = train(data, splits, spec, seed=self._seed())
         except WrightError as error:
             raise ValueError(str(error)) from error

@@ -73,5 +73,11 @@ def _session(graph: bytes) -> Any:
 
 def graph_answers(graph: bytes, signature: Signature, data: Dataset) -> np.ndarray:
     """Run the graph over typed rows: probabilities (n, n_classes) or values (n,)."""
-    answer: np.ndarray = _session(graph).run(None, feeds(signature, data.frame))[0]
-    return answer
+    import numpy as np
+
+    session, frame, n_at_once = _session(graph), data.frame, signature.n_rows_at_once
+    parts = [
+        session.run(None, feeds(signature, frame.slice(start, n_at_once)))[0]
+        for start in range(0, max(frame.height, 1), n_at_once)
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

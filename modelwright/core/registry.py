@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -116,13 +115,14 @@ def verbs(stage: str) -> ModuleType:
     return importlib.import_module(f"modelwright.{stage}")
 
 
-def plug_in_methods(stage: str) -> dict[str, Callable[..., Any]]:
-    """Every plug-in method of a stage that imports; one that does not warns and is skipped."""
+def methods(stage: str) -> dict[str, Any]:
+    """Every method of a stage, imported. A plug-in that does not import warns with its name and is skipped."""
     found = {}
-    for name, point in _plug_ins(stage).items():
+    for name in entries(stage):
         try:
-            module, _, attribute = point.where.partition(":")
-            found[name] = getattr(importlib.import_module(module), attribute)
+            found[name] = get(stage, name)
         except (ImportError, AttributeError) as problem:
+            if name in BUILT_IN[stage]:
+                raise
             warnings.warn(f"plug-in {name!r} of modelwright.{stage} is skipped: {problem}", stacklevel=2)
     return found

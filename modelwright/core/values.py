@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from modelwright.core.graph import Graph
+    from modelwright.graph import Graph
     from modelwright_runtime.reading import Reading
     from modelwright_runtime.signature import Signature, Task
 
@@ -85,13 +85,15 @@ class Fitted:
     probabilities, float64 of shape (n, n_classes), or values, float64 of shape (n,). `emit(graph, x)` writes
     the same function as ONNX nodes: `x` is a float32 tensor (n, d); it returns the name of a float32 tensor
     (n, n_classes) or a float64 tensor (n,). `importance` is per matrix column, non-negative, or None.
-    `n_units` is the work done, in the model's deterministic unit (trees, iterations).
+    `n_units` is the work done, in the model's deterministic unit (trees, iterations). `n_cells_per_row` is how
+    many doubles the graph holds for each row it answers: models that compare rows with rows hold many.
     """
 
     predict: Callable[[np.ndarray], np.ndarray]
     emit: Callable[[Graph, str], str]
     importance: np.ndarray | None = None
     n_units: int = 1
+    n_cells_per_row: int = 1
     info: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.core.graph import Graph
+    from modelwright.graph import Graph
 
 LARGEST_TABLE = 1_000_000
 """Entries of one shared table of codes (8 bytes each); beyond it each column gets an encoder of its own."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.core.graph import Graph
     from modelwright.features.base import State
+    from modelwright.graph import Graph
 
 
 def same_names(columns: Sequence[str]) -> list[tuple[str, int]]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from modelwright.core.data import Dataset, Schema
-    from modelwright.core.graph import Graph
     from modelwright.core.spec import Spec
+    from modelwright.graph import Graph
     from modelwright_runtime.signature import Task, TextInput
 
 __all__ = [

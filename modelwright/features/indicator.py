@@ -11,7 +11,7 @@ from modelwright.features.base import State, Step, select
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.core.graph import Graph
+    from modelwright.graph import Graph
 
 
 class IndicatorSpec(Spec):

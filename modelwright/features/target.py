@@ -14,7 +14,7 @@ from modelwright.features.base import State, Step
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.core.graph import Graph
+    from modelwright.graph import Graph
     from modelwright_runtime.signature import Task
 
 

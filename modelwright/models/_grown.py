@@ -11,8 +11,8 @@ from modelwright.models.base import emit_column, emit_spread, spread
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.core.graph import Graph
     from modelwright.core.values import Fitted
+    from modelwright.graph import Graph
     from modelwright_runtime.signature import Task
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.core.graph import Graph
+    from modelwright.graph import Graph
 
 
 @dataclass(frozen=True, eq=False)

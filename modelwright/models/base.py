@@ -21,9 +21,9 @@ from modelwright.core.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.core.graph import Graph
     from modelwright.core.spec import Spec
     from modelwright.core.values import Fitted
+    from modelwright.graph import Graph
     from modelwright_runtime.signature import Task
 
 

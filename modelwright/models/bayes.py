@@ -13,8 +13,8 @@ from modelwright.models.base import Held, Model, emit_spread, present_classes, s
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.core.graph import Graph
     from modelwright.core.values import Fitted
+    from modelwright.graph import Graph
     from modelwright_runtime.signature import Task
 
 

@@ -26,8 +26,8 @@ from modelwright.models.constant import fit as fit_constant
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.core.graph import Graph
     from modelwright.core.values import Fitted
+    from modelwright.graph import Graph
     from modelwright_runtime.signature import Task
 
 

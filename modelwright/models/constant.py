@@ -12,8 +12,8 @@ from modelwright.models.base import Held, Model, n_outputs, weighted_rows
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.core.graph import Graph
     from modelwright.core.values import Fitted
+    from modelwright.graph import Graph
     from modelwright_runtime.signature import Task
 
 

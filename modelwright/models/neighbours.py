@@ -12,8 +12,8 @@ from modelwright.models.base import Held, Model, check_rows, emit_column, n_outp
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.core.graph import Graph
     from modelwright.core.values import Fitted
+    from modelwright.graph import Graph
     from modelwright_runtime.signature import Task
 
 MOST_ROWS = 20_000
@@ -82,7 +82,7 @@ def fit(
         means = graph.tensor(_emit(rows, held, prior, k, graph, x))
         return means.cast("float32") if task.is_classification else emit_column(graph, (means + middle).name)
 
-    return Fitted(predict=predict, emit=emit, n_units=len(rows))
+    return Fitted(predict=predict, emit=emit, n_units=len(rows), n_cells_per_row=3 * len(rows))
 
 
 def _answer(rows: np.ndarray, held: np.ndarray, prior: np.ndarray, k: int, x: np.ndarray) -> np.ndarray:

@@ -27,8 +27,8 @@ from modelwright.models.constant import fit as fit_constant
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.core.graph import Graph
     from modelwright.core.values import Fitted
+    from modelwright.graph import Graph
     from modelwright_runtime.signature import Task
 
 MOST_ROWS = 10_000
@@ -183,7 +183,8 @@ def _fitted_classes(machines: list[_Machine], gamma: float, present: np.ndarray,
         total = graph.node("ReduceSum", chances.name, graph.constant([1], "int64"), keepdims=1)
         return emit_spread(graph, (chances / graph.tensor(total)).name, present, len(task.classes))
 
-    return Fitted(predict=predict, emit=emit, n_units=sum(len(m.model.support_) for m in machines))
+    n_vectors = sum(len(m.model.support_) for m in machines)
+    return Fitted(predict=predict, emit=emit, n_units=n_vectors, n_cells_per_row=2 * n_vectors)
 
 
 def _fit_values(x: np.ndarray, y: np.ndarray, weights: np.ndarray, spec: SvmSpec, gamma: float) -> Fitted:
@@ -200,6 +201,7 @@ def _fit_values(x: np.ndarray, y: np.ndarray, weights: np.ndarray, spec: SvmSpec
         predict=machine.decide,
         emit=lambda graph, x: emit_column(graph, _emit_decisions([machine], gamma, graph, x)),
         n_units=len(model.support_),
+        n_cells_per_row=2 * len(model.support_),
     )
 
 

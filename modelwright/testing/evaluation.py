@@ -106,7 +106,7 @@ def linear_trained(
 
 
 def _graph(n_columns: int, coefficients: np.ndarray, intercept: np.ndarray, kind: str) -> bytes:
-    from modelwright.core.graph import Graph
+    from modelwright.graph import Graph
 
     graph = Graph()
     x = graph.input("numbers", "float64", (None, n_columns))

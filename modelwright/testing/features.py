@@ -120,7 +120,7 @@ def _check_answers(step: Step, state: State, x: Any) -> None:
 
 
 def _answer_of_graph(step: Step, state: State, x: Any) -> np.ndarray:
-    from modelwright.core.graph import Graph
+    from modelwright.graph import Graph
     from modelwright_runtime.engine import open_session
     from modelwright_runtime.signature import TextInput
     from modelwright_runtime.text import weigh

@@ -125,7 +125,7 @@ def _check_form(answer: np.ndarray, n_rows: int, task: Task) -> None:
 
 
 def _graph_of(fitted: Fitted, n_columns: int, task: Task) -> bytes:
-    from modelwright.core.graph import Graph
+    from modelwright.graph import Graph
 
     graph = Graph()
     tensor = fitted.emit(graph, graph.input("x", "float32", (None, n_columns)))

@@ -41,7 +41,7 @@ def tiny_graph(kind: Kind = "binary") -> bytes:
     """Impute, scale, one-hot, and a linear model: every part of a real graph, in a few nodes."""
     import numpy as np
 
-    from modelwright.core.graph import ML, Graph
+    from modelwright.graph import ML, Graph
 
     graph = Graph()
     numbers = graph.input("numbers", "float64", (None, 3))

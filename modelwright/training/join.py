@@ -96,7 +96,7 @@ def answer(members: Sequence[Member], data: Dataset) -> np.ndarray:
 
 def write_graph(problem: Problem, members: Sequence[Member]) -> tuple[bytes, Any]:
     """One graph from inputs to the weighted mean, and the inputs that it takes."""
-    from modelwright.core.graph import Graph
+    from modelwright.graph import Graph
 
     verbs = registry.verbs("features")
     states = list({id(member.state): member.state for member in members}.values())
@@ -117,7 +117,12 @@ def write_graph(problem: Problem, members: Sequence[Member]) -> tuple[bytes, Any
     return graph.to_bytes(), inputs
 
 
-def write_signature(problem: Problem, inputs: Any, threshold: float) -> Signature:
+def rows_at_once(members: Sequence[Member]) -> int:
+    """How many rows the graph may be asked at once within about 256 MB."""
+    return max(256, min(65_536, 2**25 // max(member.fitted.n_cells_per_row for member in members)))
+
+
+def write_signature(problem: Problem, inputs: Any, threshold: float, n_rows_at_once: int) -> Signature:
     """What the model takes and gives; readings are by kind only, packaging puts cleaning's in their place."""
     from modelwright_runtime.reading import Reading
     from modelwright_runtime.signature import Signature
@@ -134,4 +139,5 @@ def write_signature(problem: Problem, inputs: Any, threshold: float) -> Signatur
         threshold=threshold,
         levels=levels,
         ranges=ranges,
+        n_rows_at_once=n_rows_at_once,
     )

@@ -107,8 +107,8 @@ def as_uses(trials: list[Trial]) -> tuple[ModelUse, ...]:
 
 def _ranked(problem: Problem, n_columns: dict[str, int]) -> list[Trial]:
     """Every variant of every model that suits the table, first variants first."""
-    names = [*FIRST, *(name for name in sorted(registry.entries("models")) if name not in FIRST)]
-    models = [registry.get("models", name) for name in names]
+    known = registry.methods("models")
+    models = [known[name] for name in (*FIRST, *(name for name in sorted(known) if name not in FIRST))]
     n_rows = min(len(fit) for fit, _ in problem.pairs)
     models = [model for model in models if model.suits(problem.task, n_rows, n_columns[model.preset])]
     skewed = has_log_shape(problem)

@@ -12,7 +12,7 @@ from modelwright.core.values import Candidate, Trained, Watch
 from modelwright.training.cross import Folds, Result, judged_rows, rows_at, validate
 from modelwright.training.ensemble import Selection, blend, select
 from modelwright.training.importance import importance
-from modelwright.training.join import Member, answer, refit, write_graph, write_signature
+from modelwright.training.join import Member, answer, refit, rows_at_once, write_graph, write_signature
 from modelwright.training.losses import HIGHER_IS_BETTER, Loss, as_score, choose_metric
 from modelwright.training.portfolio import Trial, choose_trials
 from modelwright.training.problem import Problem, read_problem
@@ -65,7 +65,7 @@ def _search(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch:
     graph, inputs = write_graph(problem, members)
     trained = Trained(
         graph=graph,
-        signature=write_signature(problem, inputs, threshold),
+        signature=write_signature(problem, inputs, threshold, rows_at_once(members)),
         leaderboard=_leaderboard(results, chosen, metric),
         validation=_in_order_of(splits, validation),
         importance=importance(folds, chosen, loss, stream(seed, "training", "importance")),

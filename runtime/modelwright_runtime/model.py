@@ -21,7 +21,6 @@ from modelwright_runtime.text import weigh
 GOLDEN_TOLERANCE = 1e-5
 _FEW_ROWS = 8  # up to here rows are read cell by cell, above column by column
 _SMALL_BATCH = 256  # up to here one thread answers sooner than several
-_MAX_CHUNK_ROWS = 65_536
 _MAX_CHUNK_CELLS = 2**24  # what one call of the graph may be fed: 128 MB of float64
 
 
@@ -50,7 +49,7 @@ class Model:
         ]
         self._texts = [CategoryCells(readings[column], None) for column in texts]
         width = len(self.columns) + sum(len(text.vocabulary) for text in signature.texts)
-        self._chunk_rows = max(256, min(_MAX_CHUNK_ROWS, _MAX_CHUNK_CELLS // max(width, 1)))
+        self._chunk_rows = max(1, min(signature.n_rows_at_once, max(256, _MAX_CHUNK_CELLS // max(width, 1))))
         self._graph = graph
         self._single = _opened(graph, signature, n_threads=1)
         self._many: Any = None

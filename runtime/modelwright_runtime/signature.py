@@ -48,7 +48,7 @@ class Signature:
 
     Graph output: `probabilities`, float32 of shape (n, len(task.classes)), or `values`, float64, shape (n,).
     `threshold` is the least probability of `classes[1]` at which a binary model says `classes[1]`.
-    `levels` are the categories seen in training, per column; `ranges` the least and largest numbers seen.
+    `n_rows_at_once` bounds what one call of the graph is fed. `levels` are the categories seen in training, per column; `ranges` the least and largest numbers seen.
     """
 
     task: Task
@@ -59,6 +59,7 @@ class Signature:
     threshold: float = 0.5
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    n_rows_at_once: int = 65_536
 
     def to_plain(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -74,6 +75,7 @@ class Signature:
             "threshold": self.threshold,
             "levels": {name: list(values) for name, values in self.levels.items()},
             "ranges": {name: list(pair) for name, pair in self.ranges.items()},
+            "n_rows_at_once": self.n_rows_at_once,
         }
 
     @classmethod
@@ -98,4 +100,5 @@ class Signature:
             threshold=float(plain["threshold"]),
             levels={name: tuple(values) for name, values in plain["levels"].items()},
             ranges={name: (float(low), float(high)) for name, (low, high) in plain["ranges"].items()},
+            n_rows_at_once=int(plain.get("n_rows_at_once", 65_536)),
         )

@@ -158,7 +158,9 @@ def test_every_error_code_has_its_page() -> None:
                 if isinstance(first, ast.Constant) and isinstance(first.value, str):
                     raised.add(first.value)
     assert raised - documented == set(), "add these to docs/errors.md"
-    assert documented - raised == set(), "these are raised nowhere: delete them from docs/errors.md"
+    sources = "".join(path.read_text() for path in LIBRARY + RUNTIME)
+    unused = {code for code in documented if f'"{code}"' not in sources}
+    assert unused == set(), "these are raised nowhere: delete them from docs/errors.md"
 
 
 def test_versions_follow_the_code() -> None:

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from modelwright.core.data import Column, Dataset, Kind, Schema
 from modelwright.core.errors import UserError
-from modelwright.core.graph import Graph
 from modelwright.core.inputs import feeds
 from modelwright.core.rng import stream
 from modelwright.features import (
@@ -29,6 +28,7 @@ from modelwright.features import (
     seen,
     shared_inputs,
 )
+from modelwright.graph import Graph
 from modelwright_runtime.engine import open_session
 from modelwright_runtime.signature import Signature, Task
 

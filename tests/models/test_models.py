@@ -10,9 +10,9 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
 from modelwright.core.errors import UserError
-from modelwright.core.graph import Graph
 from modelwright.core.registry import get
 from modelwright.core.values import Fitted
+from modelwright.graph import Graph
 from modelwright.models import Held, Model
 from modelwright.models.boosting import MODEL as BOOSTING
 from modelwright.models.linear import MODEL as LINEAR
