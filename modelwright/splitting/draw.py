@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from modelwright.core.data import Decision
 from modelwright.core.errors import UserError
 from modelwright.core.rng import stream
-from modelwright.splitting.rows import codes, first_seen, joined, same_rows
+from modelwright.splitting.rows import codes, first_seen, joined
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,7 +145,7 @@ def _late_part(moments: np.ndarray, size: float) -> np.ndarray:
 
 def _units(data: Dataset, rows: Rows, choice: Choice) -> tuple[np.ndarray, list[Decision]]:
     """Numbers of the units that are dealt whole: twins, and in a grouped split the groups they touch."""
-    twins = same_rows(data, data.schema.features, rows.place)
+    twins = rows.twins
     n_distinct = int(twins.max()) + 1
     told: list[Decision] = []
     if n_distinct < FEWEST_DISTINCT and 5 * n_distinct < len(twins):
@@ -185,7 +185,9 @@ def _deal_test(units: np.ndarray, strata: np.ndarray | None, size: float, rng: n
     if unit_strata is not None:
         left = np.bincount(unit_strata[~is_test], minlength=int(unit_strata.max()) + 1)
         is_test &= left[unit_strata] > 0  # a class is never in the test alone
-    if is_test.all() or not is_test.any():
+    if not is_test.any():
+        is_test[order[-1]] = True  # few large units: the smallest of the last stratum is better than none
+    if is_test.all():
         raise UserError(
             "split.groups",
             f"{len(order)} sets of rows that must stay together cannot be divided with `size` {size}.",
@@ -202,17 +204,31 @@ def _deck(
     import numpy as np
 
     sizes = np.bincount(units)
-    chance = rng.permutation(len(sizes))
+    order = rng.permutation(len(sizes))
+    if sizes.max() > 1:
+        order = _sorted_by(-sizes, order)
     if strata is None:
-        return np.lexsort((chance, -sizes)), None
+        return order, None
     unit_strata = _unit_strata(units, strata, len(sizes))
-    return np.lexsort((chance, -sizes, unit_strata)), unit_strata
+    return _sorted_by(unit_strata, order), unit_strata
+
+
+def _sorted_by(keys: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """`order` sorted by `keys`, ties as they were; small whole numbers are sorted in linear time."""
+    import numpy as np
+
+    keys = keys[order] - keys.min()
+    if keys.max() < 2**16:
+        keys = keys.astype(np.uint16)
+    return order[np.argsort(keys, kind="stable")]
 
 
 def _unit_strata(units: np.ndarray, strata: np.ndarray, n_units: int) -> np.ndarray:
     """The rarest class that a unit holds: so that rare classes are the ones that are shared out evenly."""
     import numpy as np
 
+    if n_units == len(units):
+        return strata
     rank = np.empty(int(strata.max()) + 1, dtype=np.int64)
     rank[np.argsort(-np.bincount(strata), kind="stable")] = np.arange(len(rank))
     rarest = np.zeros(n_units, dtype=np.int64)

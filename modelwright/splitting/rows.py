@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from modelwright.core.data import ROW_ID
 from modelwright.core.errors import UserError
 from modelwright.core.task import recognise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     import polars as pl
 
     from modelwright.core.data import Dataset
 
 LEAST_ROWS = 10
+TWINS = "__twins__"
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,29 +24,38 @@ class Rows:
     """The rows that have a target, in ascending order of id.
 
     `ids` uint64 (n,); `strata` int64 (n,), the class of each row, or None when the target is a number or
-    absent; `place` int64 (n,), each row's place in the table; `n_without_target` rows were left out.
+    absent; `twins` int64 (n,), a number that rows equal in all features share; `place` int64 (n,), each row's
+    place in the table; `n_without_target` rows were left out.
     """
 
     ids: np.ndarray
     strata: np.ndarray | None
+    twins: np.ndarray
     place: np.ndarray
     n_without_target: int
 
 
 def read_rows(data: Dataset) -> Rows:
-    """Read ids and target; refuse a table that cannot be divided."""
-    import numpy as np
+    """Read ids, target and a 64-bit hash of the features in one streamed pass; refuse what cannot be divided.
 
-    target = data.schema.target
-    ids = data.row_ids
-    place = np.argsort(ids, kind="stable")
+    A collision of hashes would only keep two rows together that need not be.
+    """
+    import numpy as np
+    import polars as pl
+
+    target, features = data.schema.target, data.schema.features
+    wanted = [pl.col(ROW_ID), *([] if target is None else [pl.col(target)])]
+    wanted.append((pl.struct(features).hash() if features else pl.col(ROW_ID)).alias(TWINS))
+    frame = data.table.select(wanted).collect(engine="streaming")
+    ids = frame[ROW_ID].to_numpy()
+    place = np.arange(len(ids)) if (ids[1:] > ids[:-1]).all() else np.argsort(ids, kind="stable")
     strata = None
     n_without_target = 0
     if target is not None:
-        values = data.column(target)
-        known = values.is_not_null().to_numpy()
-        n_without_target = int((~known).sum())
-        place = place[known[place]]
+        values = frame[target]
+        n_without_target = values.null_count()
+        if n_without_target:
+            place = place[values.is_not_null().to_numpy()[place]]
         _check_target(values, target)
         if recognise(values, data.schema[target].kind)[0] != "regression":
             strata = codes(values)[place]
@@ -56,7 +65,7 @@ def read_rows(data: Dataset) -> Rows:
             f"a split needs at least {LEAST_ROWS} rows with a target; got {len(place)}.",
             hint="collect more rows",
         )
-    return Rows(ids[place], strata, place, n_without_target)
+    return Rows(ids[place], strata, first_seen(frame[TWINS].to_numpy()[place]), place, n_without_target)
 
 
 def _check_target(values: pl.Series, target: str) -> None:
@@ -73,22 +82,10 @@ def codes(values: pl.Series) -> np.ndarray:
     """Equal values as equal numbers, int64 of shape (n,), in order of value; null is -1."""
     import polars as pl
 
-    ranks = values.rank("dense").cast(pl.Int64) - 1
-    return ranks.fill_null(-1).to_numpy()
-
-
-def same_rows(data: Dataset, columns: Sequence[str], place: np.ndarray) -> np.ndarray:
-    """Rows equal in all `columns` as equal numbers, int64 of shape (n,), by 64-bit hashes, streamed.
-
-    A collision of hashes would only keep two rows together that need not be.
-    """
-    import numpy as np
-    import polars as pl
-
-    if not columns:
-        return np.arange(len(place), dtype=np.int64)
-    hashes = data.table.select(pl.struct(columns).hash().alias("hash")).collect(engine="streaming")
-    return first_seen(hashes["hash"].to_numpy()[place])
+    known = values.drop_nulls().unique().sort()
+    if len(known) <= 1000:
+        return values.replace_strict(known, range(len(known)), default=-1, return_dtype=pl.Int64).to_numpy()
+    return (values.rank("dense").cast(pl.Int64) - 1).fill_null(-1).to_numpy()
 
 
 def first_seen(values: np.ndarray) -> np.ndarray:
@@ -100,12 +97,18 @@ def first_seen(values: np.ndarray) -> np.ndarray:
     """
     import numpy as np
 
-    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    if len(first) == len(values):
-        return np.arange(len(values), dtype=np.int64)
-    number = np.empty(len(first), dtype=np.int64)
-    number[np.argsort(first)] = np.arange(len(first))
-    return number[inverse.ravel()]
+    first = np.arange(len(values))
+    ordered = np.sort(values)
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not len(repeated):
+        return first
+    # rows that repeat are few among millions: only they are sorted a second time
+    found = np.searchsorted(repeated, values).clip(max=len(repeated) - 1)
+    rows = np.flatnonzero(repeated[found] == values)
+    _, index, inverse = np.unique(values[rows], return_index=True, return_inverse=True)
+    first[rows] = rows[index][inverse.ravel()]
+    numbers: np.ndarray = np.cumsum(first == np.arange(len(values))) - 1
+    return numbers[first]
 
 
 def joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
