@@ -100,7 +100,6 @@ MODEL = Model(
     fit=fit,
     spec=BayesSpec,
     preset="scaled",
-    variants=({}, {"smoothing": 1.0}, {"smoothing": 0.001}),
     suits=lambda task, n_rows, n_columns: task.is_classification,
     units=lambda spec, task, n_rows, n_columns: n_rows * n_columns * 0.01,
 )

@@ -71,7 +71,6 @@ MODEL = Model(
     fit=fit,
     spec=TreeSpec,
     preset="plain",
-    variants=({}, {"depth": 4}, {"depth": 12, "min_leaf": 40}),
     suits=lambda task, n_rows, n_columns: True,
     units=lambda spec, task, n_rows, n_columns: n_rows * n_columns * math.log2(n_rows + 2) * 0.03,
 )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from modelwright.training.problem import Problem
     from modelwright_runtime.signature import Signature
 
-SEEDED_ROWS = 10_000
+SEEDED_ROWS = 60_000
 """Up to so many rows a boosting is fitted `N_SEEDS` times with other random numbers, and averaged."""
 N_SEEDS = 3
 

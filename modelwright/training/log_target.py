@@ -10,8 +10,8 @@ from modelwright.core import registry
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.core.graph import Graph
     from modelwright.core.values import Fitted
+    from modelwright.graph import Graph
     from modelwright.training.portfolio import Trial
     from modelwright_runtime.signature import Task
 

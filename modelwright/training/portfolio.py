@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FIRST = ("constant", "linear", "boosting")
 """Always tried, in this order: a baseline within a second, a good model soon after."""
 
-UNITS: dict[str, tuple[float, float]] = {"quick": (2e6, 20.0), "standard": (15e6, 600.0), "thorough": (60e6, 2400.0)}
+UNITS: dict[str, tuple[float, float]] = {"quick": (2e6, 20.0), "standard": (20e6, 1500.0), "thorough": (80e6, 6000.0)}
 """Work allowed for comparing candidates: so much, and so much more per training row. A unit is about a
 microsecond of one core; it is reckoned from rows, columns and trees, and never measured."""
 
