@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from modelwright.cleaning.survey import LONGEST_NUMBER
@@ -121,21 +122,27 @@ def _certain_numbers(cells: pl.Series, reading: Reading) -> pl.Series:
         values = cells.cast(pl.Float64)
     else:
         return pl.Series(cells.name, [None], dtype=pl.Float64).new_from_index(0, cells.len())
-    frame = values.alias("v").to_frame()
-    value = pl.col("v")
-    possible = value.is_finite()
+    impossible = [~values.is_finite()]
     if reading.sentinels:
-        possible &= ~value.is_in(list(reading.sentinels))
+        impossible.append(values.is_in(list(reading.sentinels)))
     if reading.low is not None:
-        possible &= value >= reading.low
+        impossible.append(values < reading.low)
     if reading.high is not None:
-        possible &= value <= reading.high
-    return frame.select(pl.when(possible).then(value))["v"].alias(cells.name)
+        impossible.append(values > reading.high)
+    for mask in impossible:
+        if mask.any():
+            values = values.set(mask.fill_null(False), None)
+    return values
 
 
 def numeric_markers(reading: Reading) -> list[str]:
     """Markers of missing values that a plain number could be: "999", asked for as a word."""
-    return [marker for marker in reading.missing if _is_number(marker)]
+    return _numeric(reading.missing)
+
+
+@lru_cache(maxsize=256)
+def _numeric(markers: tuple[str, ...]) -> list[str]:
+    return [marker for marker in markers if _is_number(marker)]
 
 
 def _is_number(text: str) -> bool:
@@ -150,14 +157,14 @@ def plain_numbers(cells: pl.Series, reading: Reading) -> pl.Series:
     import polars as pl
 
     values = cells.cast(pl.Float64, strict=False)
-    bad = ~values.is_finite()
-    if bool((cells.str.len_bytes() > LONGEST_NUMBER).any()):
-        bad |= cells.str.len_chars() > LONGEST_NUMBER
+    unsure = [~values.is_finite(), cells.str.len_bytes() > LONGEST_NUMBER]
     if reading.decimal == "," and reading.thousands == ".":
-        bad |= cells.str.contains(".", literal=True)
+        unsure.append(cells.str.contains(".", literal=True))
     if markers := numeric_markers(reading):
-        bad |= cells.str.to_lowercase().is_in(markers)
-    values = values.set(bad.fill_null(True), None)
+        unsure.append(cells.str.to_lowercase().is_in(markers))
+    for mask in unsure:
+        if mask.any():
+            values = values.set(mask.fill_null(False), None)
     factor = reading.units.get("", 1.0)
     return values if factor == 1.0 else values * factor
 

@@ -6,7 +6,7 @@ automatic choice a `Decision`. Serving reads cells by the same readings.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from modelwright.cleaning.kinds import Rule
     from modelwright.cleaning.survey import Look
+    from modelwright_runtime.reading import Reading
 
 Step = Literal["missing", "sentinels", "numbers", "dates", "booleans", "categories", "columns", "leaks", "duplicates"]
 ColumnKind = Literal["number", "category", "boolean", "datetime", "text"]
@@ -61,10 +63,9 @@ def clean(data: Dataset, spec: CleanSpec = CleanSpec(), *, watch: Watch | None =
     """
     import polars as pl
 
-    from modelwright.cleaning.kinds import choose_rules
-    from modelwright.cleaning.known import expressions
+    from modelwright.cleaning.kinds import choose_rules, typed_sample
     from modelwright.cleaning.log import changes_of
-    from modelwright.cleaning.survey import in_memory, survey
+    from modelwright.cleaning.survey import survey
 
     _check_names(data.schema, spec)
     tell = watch or (lambda event: None)
@@ -74,15 +75,13 @@ def clean(data: Dataset, spec: CleanSpec = CleanSpec(), *, watch: Watch | None =
         tell({"stage": "cleaning", "event": "looked", "n_rows": n_rows, "of": data.n_rows})
 
     looks = survey(data, spec.sample_rows, told_rows)
-    rules = choose_rules(looks, spec)
+    rules, columns = typed_sample(looks, choose_rules(looks, spec), spec)
     readings = tuple(rule.reading for rule in rules)
-    schema, sample, told = _schema(looks, rules, spec, data.schema)
+    sample = pl.DataFrame(columns)
+    schema, told = _schema(looks, rules, spec, data.schema, sample)
     if spec.target:
         _check_target(schema, sample, spec.target, data.n_rows)
-    columns = expressions(looks, readings)
-    typed = data.table.with_columns(columns)
-    if in_memory(data):
-        typed = data.frame.with_columns(columns).lazy()
+    typed = _typed(data, looks, readings, sample)
     removed, about_rows = _rows(typed, schema, sample, spec)
     tell({"stage": "cleaning", "event": "rows", "n_removed": removed.height})
     decisions = [decision for rule in rules for decision in rule.told] + told + about_rows
@@ -107,25 +106,31 @@ def _check_names(schema: Schema, spec: CleanSpec) -> None:
         _ = schema[name]
 
 
-def _schema(
-    looks: Sequence[Look], rules: Sequence[Any], spec: CleanSpec, given: Schema
-) -> tuple[Schema, pl.DataFrame, list[Decision]]:
-    """Kinds and roles of all columns, the typed sample that they were judged by, and what was decided."""
-    import polars as pl
+def _typed(data: Dataset, looks: Sequence[Look], readings: Sequence[Reading], sample: pl.DataFrame) -> pl.LazyFrame:
+    """The whole table read; it is the sample itself when the sample is the whole table."""
+    from modelwright.cleaning.known import expressions
+    from modelwright.cleaning.survey import in_memory
 
-    from modelwright.cleaning.apply import read_series
+    if not in_memory(data):
+        return data.table.with_columns(expressions(looks, readings))
+    if sample.height == data.n_rows:
+        return data.frame.select(ROW_ID).with_columns(sample.get_columns()).lazy()
+    return data.frame.with_columns(expressions(looks, readings)).lazy()
+
+
+def _schema(
+    looks: Sequence[Look], rules: Sequence[Rule], spec: CleanSpec, given: Schema, sample: pl.DataFrame
+) -> tuple[Schema, list[Decision]]:
+    """Kinds and roles of all columns, judged by the typed sample, and what was decided."""
     from modelwright.cleaning.columns import choose_roles
     from modelwright.cleaning.leaks import mark_leaks
 
-    sample = pl.DataFrame(
-        {look.name: read_series(look.sample, rule.reading) for look, rule in zip(looks, rules, strict=True)}
-    )
     schema, told = choose_roles(looks, rules, sample, spec, given)
     if "leaks" not in spec.skip:
         open_columns = {name for name in schema.names if name not in spec.roles}
         schema, leaks = mark_leaks(schema, sample, open_columns)
         told += leaks
-    return schema, sample, told
+    return schema, told
 
 
 def _check_target(schema: Schema, sample: pl.DataFrame, target: str, n_rows: int) -> None:

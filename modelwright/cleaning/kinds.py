@@ -20,6 +20,8 @@ from modelwright.core.data import Decision
 from modelwright_runtime.reading import Kind, Reading
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from modelwright.cleaning.base import CleanSpec
 
 LEAST_CODES = 0.01
@@ -62,11 +64,28 @@ def choose_rules(looks: Sequence[Look], spec: CleanSpec) -> list[Rule]:
         comma.pop() if len(comma) == 1 else None,
         spec.day_first if spec.day_first is not None else day.pop() if len(day) == 1 else None,
     )
-    rules = [
+    return [
         _rule(look, spec, hints) if rule.open and hints != first else rule
         for look, rule in zip(looks, rules, strict=True)
     ]
-    return [_with_sentinels(look, rule, spec) for look, rule in zip(looks, rules, strict=True)]
+
+
+def typed_sample(
+    looks: Sequence[Look], rules: Sequence[Rule], spec: CleanSpec
+) -> tuple[list[Rule], dict[str, pl.Series]]:
+    """The sampled cells read by the rules, and the rules, now with the sentinels that the values show."""
+    from modelwright.cleaning.apply import read_series
+
+    settled, columns = [], {}
+    for look, rule in zip(looks, rules, strict=True):
+        values = read_series(look.sample, rule.reading)
+        if "sentinels" not in spec.skip:
+            told = _with_sentinels(rule, values)
+            values = values if told is rule else read_series(look.sample, told.reading)
+            rule = told
+        settled.append(rule)
+        columns[look.name] = values
+    return settled, columns
 
 
 def _rule(look: Look, spec: CleanSpec, hints: _Hints) -> Rule:
@@ -292,12 +311,9 @@ def _category(look: Look, spec: CleanSpec, told: list[Decision]) -> Rule:
 # Numbers and dates that mean "no value" -----------------------------------------------------------------------
 
 
-def _with_sentinels(look: Look, rule: Rule, spec: CleanSpec) -> Rule:
-    from modelwright.cleaning.apply import read_series
-
-    if "sentinels" in spec.skip or rule.reading.kind not in ("number", "datetime"):
+def _with_sentinels(rule: Rule, values: pl.Series) -> Rule:
+    if rule.reading.kind not in ("number", "datetime"):
         return rule
-    values = read_series(look.sample, rule.reading)
     if rule.reading.kind == "datetime":
         from modelwright.cleaning.dates import sentinel_dates
 
@@ -309,7 +325,7 @@ def _with_sentinels(look: Look, rule: Rule, spec: CleanSpec) -> Rule:
         shown = {number: plainly(number) for number in numbers}
         why = {number: evidence for number, (_, evidence) in numbers.items()}
     told = tuple(
-        Decision("cleaning", look.name, f"{shown[value]} means missing", why[value]) for value in sorted(shown)
+        Decision("cleaning", values.name, f"{shown[value]} means missing", why[value]) for value in sorted(shown)
     )
     if not told:
         return rule

@@ -6,11 +6,13 @@ stays empty. The log is computed when it is read: it is a function of the raw ta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from modelwright.cleaning.apply import plain_numbers, read_series
+from modelwright.cleaning.apply import plain_numbers, read_series, typed_values, value_of
 from modelwright.cleaning.categories import canonical_blanks
 from modelwright.cleaning.known import all_known
 from modelwright.core.data import ROW_ID
@@ -29,25 +31,32 @@ def changes_of(
     """The log of the rows that are kept, in row order and then column order; lazy, batch by batch."""
     import polars as pl
 
-    logs = [_column_log(look, reading) for look, reading in zip(looks, readings, strict=True)]
-    logs = [log for log in logs if log.known is None or log.known.height]
-    if not logs:
+    changed = [(look, reading) for look, reading in zip(looks, readings, strict=True) if _may_change(look, reading)]
+    if not changed:
         return _nothing().lazy()
+
+    @cache
+    def logs() -> list[_Log]:
+        return [_column_log(look, reading) for look, reading in changed]
 
     def log_batch(frame: pl.DataFrame) -> pl.DataFrame:
         parts = [
             _of_column(frame[log.reading.column], log).with_columns(pl.lit(index).alias("index"))
-            for index, log in enumerate(logs)
+            for index, log in enumerate(logs())
         ]
         found = pl.concat(parts).sort("place", "index")
         return found.select(frame[ROW_ID].gather(found["place"]), *_TEXTS)
 
-    raw = raw.select(ROW_ID, *(log.reading.column for log in logs))
+    raw = raw.select(ROW_ID, *(reading.column for _, reading in changed))
     if removed.len():
         raw = raw.filter(~pl.col(ROW_ID).is_in(removed.implode()))
     return raw.map_batches(log_batch, schema=_nothing().schema, streamable=True)
 
 
+_PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_ISO = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_LETTERS = r"""[^\W\d_]|[%°"]"""
+_SPACES = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 _TEXTS = ("column", "before", "after", "step", "reason")
 
 
@@ -59,13 +68,54 @@ class _Log:
     known: pl.DataFrame | None
 
 
+def _has_limits(reading: Reading) -> bool:
+    """Whether a plain number may be lost."""
+    return bool(reading.sentinels) or reading.low is not None or reading.high is not None
+
+
+def _may_change(look: Look, reading: Reading) -> bool:
+    return not all_known(look, reading) or _has_limits(reading) or any(look.odd)
+
+
 def _column_log(look: Look, reading: Reading) -> _Log:
+    """A dictionary of changed cells where all cells are known; it is told cell by cell."""
     import polars as pl
 
-    may_lose_plain = bool(reading.sentinels) or reading.low is not None or reading.high is not None
-    if not all_known(look, reading) or may_lose_plain:
+    if not all_known(look, reading) or _has_limits(reading):
         return _Log(reading, None)
-    return _Log(reading, _cell_changes(pl.Series(reading.column, list(look.odd), dtype=pl.String), reading))
+    cells = pl.Series(reading.column, list(look.odd), dtype=pl.String)
+    values = typed_values([value_of(cell, reading) for cell in look.odd], reading, reading.column)
+    changed = [
+        place
+        for place, (cell, value) in enumerate(zip(look.odd, values, strict=True))
+        if _differs(cell, value, reading)
+    ]
+    before, after = cells.gather(changed), values.gather(changed)
+    words = [explain(cell, reading) for cell in before]
+    return _Log(reading, _entries(reading.column, before, after, words))
+
+
+def _differs(cell: str, value: Any, reading: Reading) -> bool:
+    """Whether the meaning of a cell was changed; `_changed` says the same of whole columns."""
+    if value is None:
+        return cell != ""
+    if reading.kind == "number":
+        return not _PLAIN.fullmatch(cell.strip())
+    if reading.kind == "datetime":
+        return not _ISO.match(cell)
+    return reading.kind != "boolean" and bool(value != cell)
+
+
+def _entries(column: str, before: pl.Series, after: pl.Series, words: Sequence[tuple[str, str]]) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.DataFrame(
+        {
+            "column": pl.repeat(column, before.len(), eager=True), "before": _as_texts(before),
+            "after": _written(after), "step": [step for step, _ in words], "reason": [reason for _, reason in words],
+        },
+        schema=dict.fromkeys(_TEXTS, pl.String()),
+    )  # fmt: skip
 
 
 def _nothing() -> pl.DataFrame:
@@ -84,7 +134,7 @@ def _of_column(cells: pl.Series, log: _Log) -> pl.DataFrame:
         log.known["before"], pl.int_range(log.known.height, eager=True), default=None, return_dtype=pl.Int64
     )
     place = entry.is_not_null().arg_true()
-    return log.known[entry.gather(place)].with_columns(place.cast(pl.Int64).alias("place"))
+    return log.known[entry.gather(place)].select(place.cast(pl.Int64).alias("place"), *_TEXTS)
 
 
 def _cell_changes(cells: pl.Series, reading: Reading) -> pl.DataFrame:
@@ -93,18 +143,14 @@ def _cell_changes(cells: pl.Series, reading: Reading) -> pl.DataFrame:
     values = read_series(cells, reading)
     place = _changed(cells, values, reading).fill_null(False).arg_true()
     before, after = cells.gather(place), values.gather(place)
-    step, reason = _explained(before, after, reading)
-    return pl.DataFrame(
-        {
-            "place": place.cast(pl.Int64), "column": pl.repeat(reading.column, place.len(), eager=True),
-            "before": _as_texts(before), "after": _written(after), "step": step, "reason": reason,
-        },
-        schema={"place": pl.Int64(), **{name: pl.String() for name in _TEXTS}},
-    )  # fmt: skip
+    words = _explained(before, after, reading)
+    column = pl.repeat(reading.column, place.len(), eager=True)
+    texts = pl.DataFrame({"column": column, "before": _as_texts(before), "after": _written(after)})
+    return texts.hstack(words).cast(pl.String).select(place.cast(pl.Int64).alias("place"), *_TEXTS)
 
 
 def _changed(cells: pl.Series, values: pl.Series, reading: Reading) -> pl.Series:
-    """Which cells changed their meaning."""
+    """Which cells changed their meaning: null became of what was there, or a text that says it otherwise."""
     import polars as pl
 
     lost = values.is_null() & cells.is_not_null()
@@ -114,12 +160,13 @@ def _changed(cells: pl.Series, values: pl.Series, reading: Reading) -> pl.Series
         return lost
     lost &= cells != ""
     if reading.kind == "number":
+        if reading.units.get("", 1.0) != 1.0:
+            return lost | values.is_not_null()
         unread = (plain_numbers(cells, reading).is_null() & values.is_not_null()).arg_true()
-        marked = plain_numbers(cells.gather(unread).str.strip_chars(), reading).is_null()
-        lost = lost.scatter(unread.filter(marked), True)
-        return lost | values.is_not_null() if reading.units.get("", 1.0) != 1.0 else lost
+        marked = ~cells.gather(unread).str.strip_chars(_SPACES).str.contains(f"^(?:{_PLAIN.pattern})$")
+        return lost.scatter(unread.filter(marked), True)
     if reading.kind == "datetime":
-        return lost | (values.is_not_null() & ~cells.str.contains(r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}"))
+        return lost | (values.is_not_null() & ~cells.str.contains(_ISO.pattern))
     if reading.kind == "boolean":
         return lost
     return lost | (values.is_not_null() & (values != cells))
@@ -144,53 +191,48 @@ def _written(values: pl.Series) -> pl.Series:
     return values.cast(pl.String)
 
 
-def _explained(before: pl.Series, after: pl.Series, reading: Reading) -> tuple[pl.Series, pl.Series]:
-    """Step and reason of each changed cell. What was read has the column's reason; the rest is told by cell."""
+def _explained(before: pl.Series, after: pl.Series, reading: Reading) -> pl.DataFrame:
+    """Step and reason of each changed cell, as `explain` says; at once for numbers and dates that were read."""
     import polars as pl
 
     frame = pl.DataFrame({"before": before, "lost": after.is_null()})
+    told = pl.arange(before.len(), eager=True)
     if reading.kind in ("number", "datetime"):
-        step, reason = _rule_words(reading)
-        frame = frame.with_columns(pl.lit(step).alias("step"), pl.lit(reason).alias("reason"))
-        if step == "units":
-            bare = ~pl.col("before").str.contains(r"[^\W\d_]|[%°]")
-            plainly = pl.lit(_number_words(reading))
-            frame = frame.with_columns(
-                pl.when(bare).then(pl.lit("numbers")).otherwise("step").alias("step"),
-                pl.when(bare).then(plainly).otherwise("reason").alias("reason"),
-            )
+        bare = ~pl.col("before").cast(pl.String).str.contains(_LETTERS) if reading.kind == "number" else pl.lit(False)
+        (step, reason), (bare_step, bare_reason) = _rule_words(reading, bare=False), _rule_words(reading, bare=True)
+        frame = frame.with_columns(
+            pl.when(bare).then(pl.lit(bare_step)).otherwise(pl.lit(step)).alias("step"),
+            pl.when(bare).then(pl.lit(bare_reason)).otherwise(pl.lit(reason)).alias("reason"),
+        )
         told = frame["lost"].arg_true()
     else:
         frame = frame.with_columns(pl.lit("").alias("step"), pl.lit("").alias("reason"))
-        told = pl.int_range(before.len(), eager=True).cast(pl.UInt32)
     if told.len():
-        cells = before.gather(told).to_list()
         known: dict[Any, tuple[str, str]] = {}
-        words = [known.get(cell) or known.setdefault(cell, explain(cell, reading)) for cell in map(_key, cells)]
+        words = [
+            known.get(cell) or known.setdefault(cell, explain(cell, reading)) for cell in _as_keys(before.gather(told))
+        ]
         frame = frame.with_columns(
             frame["step"].scatter(told, [step for step, _ in words]),
             frame["reason"].scatter(told, [reason for _, reason in words]),
         )
-    return frame["step"], frame["reason"]
+    return frame.select("step", "reason")
 
 
-def _key(cell: Any) -> Any:
-    return as_text(cell) if isinstance(cell, (list, dict)) else cell
+def _as_keys(cells: pl.Series) -> list[Any]:
+    return [as_text(cell) if isinstance(cell, (list, dict)) else cell for cell in cells.to_list()]
 
 
-def _rule_words(reading: Reading) -> tuple[str, str]:
+def _rule_words(reading: Reading, *, bare: bool) -> tuple[str, str]:
+    """Step and reason of what the column's rule read; `bare` is a number without letters or a %."""
     if reading.kind == "datetime":
         return "dates", f"a date of the form {' or '.join(reading.formats)}"
-    if any(reading.units):
+    if any(reading.units) and not bare:
         factors = ", ".join(f"{unit or 'none'} x {factor:g}" for unit, factor in sorted(reading.units.items()))
         return "units", f"brought to the column's unit ({factors})"
-    return "numbers", _number_words(reading)
-
-
-def _number_words(reading: Reading) -> str:
     marks = [f"decimal mark {reading.decimal!r}"] if reading.decimal != "." else []
     marks += [f"thousands mark {reading.thousands!r}"] if reading.thousands else []
-    return f"a number with {' and '.join(marks)}" if marks else "a number with a sign of its own"
+    return "numbers", f"a number with {' and '.join(marks)}" if marks else "a number with a sign of its own"
 
 
 def explain(cell: Any, reading: Reading) -> tuple[str, str]:
@@ -212,6 +254,8 @@ def explain(cell: Any, reading: Reading) -> tuple[str, str]:
         return "missing", f"{text[:40]!r} means no value"
     if value is None:
         return "sentinels", f"{text[:40]} means no value in this column: it repeats, far outside all others"
+    if reading.kind in ("number", "datetime"):
+        return _rule_words(reading, bare=not re.search(_LETTERS, text))
     if canonical_blanks(text) in reading.variants:
         return "categories", "another spelling of the same category"
     return "blanks", "stray blanks"
@@ -232,16 +276,12 @@ def summary(cleaned: Cleaned) -> list[dict[str, Any]]:
     """
     import polars as pl
 
-    first = pl.struct("before", "after").sort_by(ROW_ID).first()
-    groups = (
-        cleaned.changes.group_by("column", "step")
-        .agg(pl.len().alias("n"), first.alias("first"))
-        .collect(engine="streaming")
-    )
+    first = [pl.col(name).min_by(ROW_ID) for name in ("before", "after")]
+    groups = cleaned.changes.group_by("column", "step").agg(pl.len().alias("n"), *first).collect(engine="streaming")
     order = {name: index for index, name in enumerate(cleaned.kept.schema.names)}
     lines = [
-        {"column": column, "step": step, "n_changed": n, "example": _shown(example["before"], example["after"])}
-        for column, step, n, example in groups.iter_rows()
+        {"column": column, "step": step, "n_changed": n, "example": _shown(before, after)}
+        for column, step, n, before, after in groups.iter_rows()
     ]
     lines.sort(key=lambda line: (order[line["column"]], line["step"]))
     for reason, n, row, twin in _removed(cleaned.removed):
