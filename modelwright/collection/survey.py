@@ -109,10 +109,12 @@ def _examine(chunk: bytes, dialect: Dialect, found: Survey) -> None:
     outside: np.ndarray | None = None
     if quote and (found.is_open or quote in chunk):
         is_quote = codes == quote[0]
-        outside = (np.cumsum(is_quote, dtype=np.uint8) & 1) == int(found.is_open)
-        found.is_regular = _quotes_at_edges(codes, is_quote, quote[0], dialect, was_open=found.is_open)
-        found.is_open ^= bool(np.count_nonzero(is_quote) & 1)
-        marks &= outside
+        positions = np.flatnonzero(is_quote)
+        found.is_regular = _quotes_at_edges(codes, positions, quote[0], dialect, was_open=found.is_open)
+        if found.is_open or not _around_nothing(positions):
+            outside = (np.cumsum(is_quote, dtype=np.uint8) & 1) == int(found.is_open)
+            marks &= outside
+        found.is_open ^= bool(len(positions) & 1)
     _count_widths(codes[marks], found)
     if b"\n\n" in chunk or b"\n\r\n" in chunk or chunk[:1] in (b"\n", b"\r"):
         found.has_blank_lines = True
@@ -146,11 +148,17 @@ def _decodes(chunk: bytes) -> bool:
     return True
 
 
-def _quotes_at_edges(codes: np.ndarray, is_quote: np.ndarray, quote: int, dialect: Dialect, *, was_open: bool) -> bool:
+def _around_nothing(positions: np.ndarray) -> bool:
+    """Whether all quotes are pairs with nothing in between, as writers mark empty cells: the commonest case."""
+    return len(positions) % 2 == 0 and bool((positions[1::2] == positions[::2] + 1).all())
+
+
+def _quotes_at_edges(
+    codes: np.ndarray, positions: np.ndarray, quote: int, dialect: Dialect, *, was_open: bool
+) -> bool:
     """Whether each opening quote follows a delimiter or a line's end, and each closing one precedes one."""
     import numpy as np
 
-    positions = np.flatnonzero(is_quote)
     edges = np.array([ord(dialect.delimiter), NEWLINE, RETURN, quote], dtype=np.uint8)
     before = np.where(positions > 0, codes[positions - 1], NEWLINE)
     after = np.append(codes, np.uint8(NEWLINE))[positions + 1]

@@ -67,7 +67,7 @@ def integer_seed(rng: np.random.Generator) -> int:
 def one_thread() -> AbstractContextManager[Any]:
     """Hold the linear algebra to one thread: its threads wait by spinning, and on a busy machine two of them
     were seen to be 50 times slower than one."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     limits: AbstractContextManager[Any] = threadpool_limits(1)
     return limits
