@@ -122,6 +122,8 @@ def test_booleans() -> None:
     assert column(["t", "f", "t"]) == ("boolean", [True, False, True])
     assert column(["m", "f", "m"])[0] == "category"
     assert column(["0", "1", "1"])[0] == "number"
+    assert column(["Y", "N"] * 200 + ["P"] * 4)[0] == "category", "a word that comes back is a level"
+    assert column(["Y", "N"] * 200 + ["P"])[0] == "boolean"
     assert column(["1", "0", "yes"]) == ("boolean", [True, False, True])
 
 
