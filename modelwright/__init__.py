@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelwright.adapters.sklearn import WrightClassifier, WrightRegressor
-    from modelwright.cleaning.base import clean
-    from modelwright.collection.base import collect
+    from modelwright.cleaning.base import CleanSpec, clean
+    from modelwright.collection.base import CollectSpec, collect
     from modelwright.core.data import Column, Dataset, Schema
     from modelwright.core.errors import SystemFault, UserError
     from modelwright.core.store import Store
-    from modelwright.evaluation.base import evaluate
+    from modelwright.evaluation.base import EvaluateSpec, evaluate
     from modelwright.lifecycle import plan, run
     from modelwright.packaging.base import package
     from modelwright.recipe import Recipe
-    from modelwright.splitting.base import split
-    from modelwright.training.base import train
+    from modelwright.splitting.base import SplitSpec, split
+    from modelwright.training.base import TrainSpec, train
     from modelwright_runtime import load
 
 _WHERE = {
@@ -41,6 +41,11 @@ _WHERE = {
     "load": "modelwright_runtime",
     "run": "modelwright.lifecycle",
     "plan": "modelwright.lifecycle",
+    "CollectSpec": "modelwright.collection.base",
+    "CleanSpec": "modelwright.cleaning.base",
+    "SplitSpec": "modelwright.splitting.base",
+    "TrainSpec": "modelwright.training.base",
+    "EvaluateSpec": "modelwright.evaluation.base",
     "Recipe": "modelwright.recipe",
     "Dataset": "modelwright.core.data",
     "Schema": "modelwright.core.data",
@@ -53,8 +58,9 @@ _WHERE = {
 }
 
 __all__ = [  # the same names, spelled out for readers and type checkers
-    "Column", "Dataset", "Recipe", "Schema", "Store", "SystemFault", "UserError", "WrightClassifier", "WrightRegressor",
-    "clean", "collect", "evaluate", "load", "package", "plan", "run", "split", "train",
+    "CleanSpec", "CollectSpec", "Column", "Dataset", "EvaluateSpec", "Recipe", "Schema", "SplitSpec", "Store",
+    "SystemFault", "TrainSpec", "UserError", "WrightClassifier", "WrightRegressor", "clean", "collect",
+    "evaluate", "load", "package", "plan", "run", "split", "train",
 ]  # fmt: skip
 
 

@@ -98,10 +98,17 @@ class _Parser(argparse.ArgumentParser):
         raise UserError("cli.option", f"{self.prog}: {message}.", hint=f"`{self.prog} --help` lists the options")
 
 
-def _parser(name: str, about: str, *examples: str) -> _Parser:
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Options on the left, what they mean on the right, as wide as a page."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=110)
+
+
+def _parser(name: str, about: str, *examples: str, usage: str | None = None) -> _Parser:
     parser = _Parser(
-        prog=f"wright {name}", description=about, epilog="examples:\n  " + "\n  ".join(examples),
-        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        prog=f"wright {name}", usage=usage, description=about, epilog="examples:\n  " + "\n  ".join(examples),
+        formatter_class=_Help, allow_abbrev=False,
     )  # fmt: skip
     parser.add_argument("--store", default=".wright", metavar="DIR", help="where everything is kept [.wright]")
     parser.add_argument("--json", action="store_true", help="one JSON line per event, for machines")
@@ -114,8 +121,8 @@ def _parser(name: str, about: str, *examples: str) -> _Parser:
 def _run_parser(name: str, about: str, *examples: str) -> _Parser:
     from modelwright.recipe import STAGES, Recipe
 
-    parser = _parser(name, about, *examples)
-    parser.add_argument("source", help="a file, pattern, address or database, or a recipe (.yaml)")
+    parser = _parser(name, about, *examples, usage=f"wright {name} SOURCE --target COLUMN [options]")
+    parser.add_argument("source", metavar="SOURCE", help="a file, pattern, address or database, or a recipe (.yaml)")
     parser.add_argument("--target", metavar="COLUMN", help="the column to predict")
     parser.add_argument("--name", help="names the run and its package [the file's stem]")
     parser.add_argument("--seed", type=int, help="every random choice follows from it [0]")
@@ -140,7 +147,7 @@ def _settings(part: str) -> dict[str, Any]:
             for name, info in {**SourceSpec.model_fields, **spec.model_fields}.items()
             if name not in ("source", "sources")
         }
-    return dict(spec.model_fields)
+    return {name: info for name, info in spec.model_fields.items() if name != "target"}  # --target says it
 
 
 def _told(default: Any) -> str:
