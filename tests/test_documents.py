@@ -12,6 +12,39 @@ import pytest
 from sklearn.datasets import load_diabetes
 
 ROOT = Path(__file__).resolve().parent.parent
+PRELUDE = """
+import gzip, sqlite3
+from pathlib import Path
+import numpy as np, polars as pl
+import modelwright as mw
+from modelwright.evaluation import constant_answer, report_page
+from modelwright_runtime.signature import Task
+
+rng = np.random.default_rng(0)
+frame = pl.DataFrame({
+    "rooms": rng.integers(1, 6, 200), "area": [f"{area} m2" for area in rng.integers(40, 200, 200)],
+    "wood": rng.choice(["oak", " oak", "pine"], 200), "diagnosis": rng.choice(["benign", "malignant"], 200),
+})
+data = mw.Dataset.from_frame(frame.cast(pl.String))
+cleaned = mw.clean(data, mw.CleanSpec(target="diagnosis"))
+splits = mw.split(cleaned.kept)
+train, held_out = cleaned.kept.take(splits.train), cleaned.kept.take(splits.test)
+rows, training_target = held_out, train.column("diagnosis")
+task = Task(kind="binary", target="diagnosis", classes=("benign", "malignant"))
+y = (training_target == "malignant").cast(int).to_numpy()
+x = rng.normal(size=(len(y), 3)).astype("float32")
+Path("sales").mkdir()
+Path("sales/may.csv.gz").write_bytes(gzip.compress(b"person;sum\\n1;2,5\\n2;3,5\\n"))
+Path("people.csv").write_bytes("person;name\\n1;Zo\xeb\\n2;Bj\xf6rn\\n".encode("cp1252"))
+with sqlite3.connect("shop.db") as shop:
+    shop.executescript("create table orders (person text, n integer); insert into orders values ('1', 3), ('2', 4)")
+"""
+TRAINED = """
+trained = mw.train(cleaned.kept, splits, mw.TrainSpec(budget="quick"))
+report = mw.evaluate(trained, held_out)
+"""
+"""What the pages' lines begin with: the values that the stages before would have given."""
+
 PAGES = sorted((ROOT / "modelwright").glob("*/README.md"))
 
 
@@ -38,8 +71,13 @@ def test_the_readme_runs(tmp_path: Path) -> None:
 def test_a_stage_page_runs(page: Path, tmp_path: Path) -> None:
     blocks = python_of(page)
     assert blocks, f"{page} has no runnable lines"
+    given = TRAINED if page.parent.name in ("evaluation", "packaging") else ""
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(blocks)], cwd=tmp_path, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", "\n".join([PRELUDE, given, *blocks])],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, f"{page}\n{done.stderr}"
 
