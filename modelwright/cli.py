@@ -52,8 +52,12 @@ def command(arguments: list[str]) -> int:
 
         print(f"wright {version('modelwright')}")
         return 0
+    import warnings
+
     from modelwright.terminal import Terminal
 
+    # what the fitting libraries warn of is told in our own words, as decisions and candidates' notes
+    warnings.filterwarnings("ignore", module="sklearn|lightgbm")
     terminal = Terminal(as_json="--json" in arguments)
     try:
         if arguments[0] not in COMMANDS:

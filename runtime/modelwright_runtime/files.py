@@ -84,6 +84,9 @@ def _target(path: str) -> Iterator[TextIO]:
         aside.unlink(missing_ok=True)
 
 
+_MAX_CELL_CHARACTERS = 131_072  # the csv module's own limit, which other code of the process may have raised
+
+
 def _chunks(source: TextIO, path: str) -> Iterator[list[dict[str, Any]]]:
     rows = _json_rows(source, path) if path.endswith(".jsonl") else _csv_rows(source, path)
     while chunk := list(itertools.islice(rows, _CHUNK_ROWS)):
@@ -104,6 +107,8 @@ def _csv_rows(source: TextIO, path: str) -> Iterator[dict[str, Any]]:
                     "predict.row",
                     f"{path}, line {reader.line_num + 1}: {len(cells)} cells where the header names {len(names)}.",
                 )
+            if max(map(len, cells), default=0) > _MAX_CELL_CHARACTERS:
+                raise UserError("predict.row", f"{path}, line {reader.line_num + 1}: a cell is longer than 131,072.")
             if cells:
                 yield dict(zip(names, cells, strict=True))
     except csv.Error as problem:
