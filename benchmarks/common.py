@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -50,16 +49,6 @@ def measured_process(command: Sequence[str], *, folder: Path | None = None) -> P
     body, _, numbers = done.output.rpartition("\nMEASURED ")
     wall_s, peak = numbers.split()
     return Process(float(wall_s), int(peak), body)
-
-
-def median_s(call: Callable[[], object], n: int) -> float:
-    """Median wall time of a call."""
-    times = []
-    for _ in range(n):
-        began = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
 
 
 def machine() -> str:

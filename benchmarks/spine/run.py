@@ -18,9 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import numpy as np
-
-from benchmarks.common import ROOT, SHARED, bar, machine, measured_process, median_s, process
+from benchmarks.common import ROOT, SHARED, bar, machine, measured_process, process
+from benchmarks.spine.runtime import measure
 
 HERE = Path(__file__).resolve().parent
 PYTHON = sys.executable
@@ -85,60 +84,23 @@ def large_table(folder: Path, n_rows: int, n_times: int) -> list[str]:
     return [bar("clean_time_ratio", ratio, 3), bar("clean_peak_over_file", peak, 2)]
 
 
+ADULT = SHARED / "tabular" / "adult" / "adult_train.csv.gz"
+
+
 def packages(folder: Path) -> list[str]:
     """One row and 10,000 rows through a loaded package, against onnxruntime on the same graph."""
-    source = SHARED / "tabular" / "adult" / "adult_train.csv.gz"
-    if not source.exists():
+    if not ADULT.exists():
         tell("package speed: skipped, ../shared/data is not on this machine")
         return []
-    command = [PYTHON, "-m", "modelwright", "run", str(source), "--target", "column_15", "--name", "adult",
-               "--store", str(folder / "store"), "--json"]  # fmt: skip
-    process(command)
-    from modelwright_runtime import load
-
-    path = folder / "store" / "out" / "adult" / "adult.wright"
-    model = load(path)
-    rows = [dict(row["row"]) if "row" in row else dict(row) for row in model.facts["golden"]["rows"]][:32]
-    single_ms = statistics.median(median_s(lambda row=row: model.predict(row), 200) for row in rows) * 1e3
-    columns = {name: [row[name] for row in rows] * 313 for name in model.columns}
-    table = {
-        name: np.array([float(cell) if name in model.signature.numbers and _is_number(cell) else cell for cell in cells],
-                       dtype=np.float64 if name in model.signature.numbers and all(map(_is_number, cells)) else object)[:10_000]
-        for name, cells in columns.items()
-    }  # fmt: skip
-    feeds = model._feeds_of_columns(table, 10_000, _Quiet())
-    session = model._session(10_000) if hasattr(model, "_session") else model._many
-    model.predict(table)
-    session = session or model._many
-    ratios = []
-    for _ in range(15):
-        raw = median_s(lambda: session.run(None, feeds), 3)
-        whole = median_s(lambda: model.predict(table), 3)
-        ratios.append(raw / whole)
-    told = [json.loads(line) for line in process(command).output.splitlines()]
-    made = next(event for event in told if event.get("method") == "package" and event["event"] == "end")
-    tell(
-        f"adult package: one row {single_ms:.3f} ms; 10,000 rows at {statistics.median(ratios):.3f} of raw onnxruntime; {made['told']}"
-    )
-    return [
-        bar("single_row_ms", single_ms, 0.5),
-        bar("rows_10000_of_raw", statistics.median(ratios), 0.9, at_least=True),
-    ]
-
-
-def _is_number(cell: object) -> bool:
-    try:
-        float(cell)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-class _Quiet:
-    """Notes that nobody reads."""
-
-    def __getattr__(self, name: str) -> object:
-        return lambda *arguments, **named: None
+    store = str(folder / "store")
+    command = [PYTHON, "-m", "modelwright", "run", str(ADULT), "--target", "column_15", "--name", "adult", "--json"]
+    began = time.perf_counter()
+    events = [json.loads(line) for line in process([*command, "--store", store]).output.splitlines()]
+    tell(f"wright run on Adult (32,561 rows, standard budget): {time.perf_counter() - began:.0f} s")
+    tell("; ".join(event["told"] for event in events if event["event"] == "end" and event.get("told")))
+    single_ms, share, lines = measure(folder / "store" / "out" / "adult" / "adult.wright")
+    tell("\n".join(lines))
+    return [bar("single_row_ms", single_ms, 0.5), bar("rows_10000_of_raw", share, 0.9, at_least=True)]
 
 
 def cold_serve(folder: Path) -> list[str]:
@@ -149,13 +111,11 @@ def cold_serve(folder: Path) -> list[str]:
     times = [
         _first_answer([PYTHON, "-m", "modelwright", "serve", str(path), "--port", "0", "--json"]) for _ in range(7)
     ]
-    source = SHARED / "tabular" / "adult" / "adult_train.csv.gz"
-    again = [PYTHON, "-m", "modelwright", "up", str(source), "--target", "column_15", "--name", "adult",
+    again = [PYTHON, "-m", "modelwright", "up", str(ADULT), "--target", "column_15", "--name", "adult",
              "--store", str(folder / "store"), "--port", "0", "--json"]  # fmt: skip
     ups = [_first_answer(again) for _ in range(5)]
-    tell(
-        f"cold serve to first answer {statistics.median(times):.2f} s; second `wright up` {statistics.median(ups):.2f} s"
-    )
+    tell(f"cold serve to first answer {statistics.median(times):.2f} s")
+    tell(f"the same `wright up` again, to first answer {statistics.median(ups):.2f} s")
     return [bar("cold_serve_s", statistics.median(times), 1.5), bar("second_up_s", statistics.median(ups), 2)]
 
 
@@ -168,8 +128,8 @@ def _first_answer(command: list[str]) -> float:
         if event["event"] == "ready":
             body = re.search(r"-d '(.*)'", event["curl"], re.S)
             assert body is not None
-            request = urllib.request.Request(f"{event['address']}/predict", body.group(1).replace("'\\''", "'").encode(),
-                                             {"Content-Type": "application/json"})  # fmt: skip
+            rows = body.group(1).replace("'\\''", "'").encode()
+            request = urllib.request.Request(f"{event['address']}/predict", rows, {"Content-Type": "application/json"})
             urllib.request.urlopen(request).read()
             break
     took = time.perf_counter() - began

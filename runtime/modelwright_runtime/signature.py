@@ -48,7 +48,8 @@ class Signature:
 
     Graph output: `probabilities`, float32 of shape (n, len(task.classes)), or `values`, float64, shape (n,).
     `threshold` is the least probability of `classes[1]` at which a binary model says `classes[1]`.
-    `n_rows_at_once` bounds what one call of the graph is fed. `levels` are the categories seen in training, per column; `ranges` the least and largest numbers seen.
+    `n_rows_at_once` bounds what one call of the graph is fed. `levels` are the categories seen in training, per
+    column; `ranges` the least and largest numbers seen.
     """
 
     task: Task
