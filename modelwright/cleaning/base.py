@@ -173,7 +173,7 @@ def _rows(
     more = [pl.col(spec.target).is_null().alias("no_target")] if spec.target else []
     if (not groups and not more) or not schema.columns:
         return nothing, []
-    rows = hash_rows(typed, groups, *more)
+    rows = hash_rows(typed, groups, sample, *more)
     if spec.target:
         lost = rows.filter("no_target")
         rows = rows.filter(~pl.col("no_target"))

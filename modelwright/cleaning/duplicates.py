@@ -1,6 +1,6 @@
-"""Rows that repeat: found by two 64-bit hashes of the rows as read, then compared cell by cell.
+"""Rows that repeat: suspected by a hash of the few columns that vary most, then compared cell by cell.
 
-Only the hashes of all rows are held (24 bytes a row); the rows themselves are fetched for the suspects.
+Only the hashes of all rows are held (16 bytes a row); the rows themselves are fetched for the suspects.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 _SEEDS = (1, 2)
-MOST_COMPARED = 500_000  # suspects beyond this are taken on their 128 bits alone
+MOST_COMPARED = 500_000  # suspects beyond this are taken on 128 bits of all their columns
+N_TELLING = 4  # columns that are hashed for every row: equal rows are equal in these too
 LEAST_CONTINUOUS = 3  # columns in which hardly any value repeats
 MOST_TWINS = 0.3
 LEAST_ROWS_FOR_CHANCE = 100
@@ -55,14 +56,20 @@ def expected_by_chance(sample: pl.DataFrame, n_rows: int) -> float:
     return chance
 
 
-def hash_rows(table: pl.LazyFrame, groups: Sequence[Sequence[str]], *more: pl.Expr) -> pl.DataFrame:
-    """`ROW_ID`, two hashes of the columns of each group (`hash_<group>_<seed>`), and `more`; streamed."""
+def telling_columns(names: Sequence[str], sample: pl.DataFrame) -> list[str]:
+    """The columns that vary most in the sample: rows that differ nearly always differ in one of them."""
+    return sorted(names, key=lambda name: -sample[name].n_unique())[:N_TELLING]
+
+
+def hash_rows(
+    table: pl.LazyFrame, groups: Sequence[Sequence[str]], sample: pl.DataFrame, *more: pl.Expr
+) -> pl.DataFrame:
+    """`ROW_ID`, a hash of the telling columns of each group (`hash_<group>`), and `more`; streamed."""
     import polars as pl
 
     hashes = [
-        pl.struct(names).hash(seed).alias(f"hash_{group}_{seed}")
+        pl.struct(telling_columns(names, sample)).hash(_SEEDS[0]).alias(f"hash_{group}")
         for group, names in enumerate(groups)
-        for seed in _SEEDS
     ]
     return table.select(pl.col(ROW_ID), *hashes, *more).collect(engine="streaming")
 
@@ -106,12 +113,17 @@ def _repeated(table: pl.LazyFrame, hashes: pl.DataFrame, group: int, columns: Se
     """The rows equal to an earlier one in `columns`: `ROW_ID` and `twin_of`, the first of them."""
     import polars as pl
 
-    keys = [f"hash_{group}_{seed}" for seed in _SEEDS]
-    suspects = hashes.filter(pl.col(keys[0]).is_duplicated())
-    if suspects.height and suspects.height <= MOST_COMPARED:
-        wanted = pl.col(ROW_ID).is_in(suspects[ROW_ID].implode())
-        suspects = table.filter(wanted).select(ROW_ID, *columns).collect(engine="streaming")
-        keys = list(columns)
+    suspects = hashes.filter(pl.col(f"hash_{group}").is_duplicated()).select(ROW_ID)
+    if not suspects.height:
+        return suspects.with_columns(pl.lit(None, pl.UInt64).alias("twin_of"))
+    if suspects.height < hashes.height / 2:
+        table = table.filter(pl.col(ROW_ID).is_in(suspects[ROW_ID].implode()))
+    keys = list(columns)
+    cells = [pl.col(name) for name in columns]
+    if suspects.height > MOST_COMPARED:
+        keys = [f"hash_{seed}" for seed in _SEEDS]
+        cells = [pl.struct(columns).hash(seed).alias(key) for seed, key in zip(_SEEDS, keys, strict=True)]
+    suspects = table.select(ROW_ID, *cells).collect(engine="streaming").join(suspects, on=ROW_ID, how="semi")
     first = pl.col(ROW_ID).min().over(keys)
     twins = suspects.select(ROW_ID, first.alias("twin_of")).filter(pl.col(ROW_ID) != pl.col("twin_of"))
     return twins.sort(ROW_ID)

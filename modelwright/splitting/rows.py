@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from modelwright.core.data import Dataset
 
 LEAST_ROWS = 10
+N_TELLING, SAMPLE_ROWS = 4, 20_000
 TWINS = "__twins__"
 
 
@@ -45,8 +47,11 @@ def read_rows(data: Dataset) -> Rows:
 
     target, features = data.schema.target, data.schema.features
     wanted = [pl.col(ROW_ID), *([] if target is None else [pl.col(target)])]
-    wanted.append((pl.struct(features).hash() if features else pl.col(ROW_ID)).alias(TWINS))
+    telling = _telling(data.table, features)
+    wanted.append((pl.struct(telling).hash() if telling else pl.col(ROW_ID)).alias(TWINS))
     frame = data.table.select(wanted).collect(engine="streaming")
+    if len(telling) < len(features):
+        frame = _with_whole_hashes(data.table, frame, features)
     ids = frame[ROW_ID].to_numpy()
     place = np.arange(len(ids)) if (ids[1:] > ids[:-1]).all() else np.argsort(ids, kind="stable")
     strata = None
@@ -66,6 +71,31 @@ def read_rows(data: Dataset) -> Rows:
             hint="collect more rows",
         )
     return Rows(ids[place], strata, first_seen(frame[TWINS].to_numpy()[place]), place, n_without_target)
+
+
+def _telling(table: pl.LazyFrame, features: Sequence[str]) -> list[str]:
+    """The features that vary most in the first rows: rows that differ nearly always differ in one of them."""
+    import polars as pl
+
+    if len(features) <= N_TELLING:
+        return list(features)
+    first = table.head(SAMPLE_ROWS).select(pl.col(name).n_unique() for name in features).collect()
+    return sorted(features, key=lambda name: -first[name][0])[:N_TELLING]
+
+
+def _with_whole_hashes(table: pl.LazyFrame, frame: pl.DataFrame, features: Sequence[str]) -> pl.DataFrame:
+    """Rows that are equal in the telling features are told apart by all features; the rest keep their hash."""
+    import polars as pl
+
+    suspects = frame.filter(pl.col(TWINS).is_duplicated())[ROW_ID]
+    if not len(suspects):
+        return frame
+    if len(suspects) < frame.height / 2:
+        table = table.filter(pl.col(ROW_ID).is_in(suspects.implode()))
+    whole = table.select(ROW_ID, pl.struct(features).hash(1).alias("whole")).collect(engine="streaming")
+    whole = whole.filter(pl.col(ROW_ID).is_in(suspects.implode()))
+    joined = frame.join(whole, on=ROW_ID, how="left", maintain_order="left")
+    return joined.with_columns(pl.coalesce("whole", TWINS).alias(TWINS)).drop("whole")
 
 
 def _check_target(values: pl.Series, target: str) -> None:
