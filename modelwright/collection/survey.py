@@ -6,8 +6,9 @@ Memory is a few chunks, whatever the file.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_LINE_BYTES = 64 * 2**20
 TAIL_BYTES = 65536
+N_THREADS = 2
 BOM = b"\xef\xbb\xbf"
 NEWLINE, RETURN = 10, 13
 
@@ -77,17 +79,26 @@ class Survey:
 
 
 def survey(path: Path, name: str, dialect: Dialect) -> Survey:
-    """Count what `Survey` tells, for a file in UTF-8 or another encoding that keeps ASCII."""
+    """Count what `Survey` tells, for a file in UTF-8 or another encoding that keeps ASCII.
+
+    Chunks are looked at two at a time, as if no quote were open where they begin; the few that begin inside of
+    quotes are looked at again.
+    """
     found = Survey()
     if not (dialect.delimiter.isascii() and dialect.quote.isascii()) or dialect.delimiter == " ":
         found.is_regular = False
     tail = b""
-    with path.open("rb") as file:
+    with path.open("rb") as file, ThreadPoolExecutor(N_THREADS) as pool:
+        waiting: deque[tuple[bytes, Future[_Part]]] = deque()
         for number, chunk in enumerate(whole_lines(file, name)):
             if number == 0:
                 chunk = chunk.removeprefix(BOM)
-            _examine(chunk, dialect, found)
             tail = (tail + chunk)[-TAIL_BYTES:] if len(chunk) < TAIL_BYTES else chunk[-TAIL_BYTES:]
+            waiting.append((chunk, pool.submit(_look_at, chunk, dialect, was_open=False)))
+            if len(waiting) > N_THREADS:
+                _add(found, *waiting.popleft(), dialect)
+        for chunk, part in waiting:
+            _add(found, chunk, part, dialect)
     if tail and not tail.endswith(b"\n"):
         found.widths[found.n_pending + 1] += 1
     n_ends = tail[len(tail.rstrip(b"\r\n")) :].count(b"\n")
@@ -95,49 +106,77 @@ def survey(path: Path, name: str, dialect: Dialect) -> Survey:
     return found
 
 
-def _examine(chunk: bytes, dialect: Dialect, found: Survey) -> None:
-    import numpy as np
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one chunk holds: `widths` of its lines, the first without what came before it (None: no line ends)."""
 
-    if found.is_utf8 and not chunk.isascii():
-        found.is_utf8 = _decodes(chunk)
-    found.n_nul += chunk.count(b"\0")
+    is_utf8: bool
+    n_nul: int
+    is_regular: bool
+    is_open: bool
+    has_blank_lines: bool
+    first: int | None
+    widths: Counter[int]
+    n_pending: int
+
+
+def _add(found: Survey, chunk: bytes, looked: Future[_Part], dialect: Dialect) -> None:
+    """Add a chunk to what was found before it."""
+    part = _look_at(chunk, dialect, was_open=True) if found.is_open else looked.result()
+    found.is_utf8 &= part.is_utf8
+    found.n_nul += part.n_nul
     if not found.is_regular:
         return
+    found.is_regular, found.is_open = part.is_regular, part.is_open
+    found.has_blank_lines |= part.has_blank_lines
+    if part.first is None:
+        found.n_pending += part.n_pending
+        return
+    found.widths[part.first + found.n_pending] += 1
+    found.widths.update(part.widths)
+    found.n_pending = part.n_pending
+
+
+def _look_at(chunk: bytes, dialect: Dialect, *, was_open: bool) -> _Part:
+    import numpy as np
+
     codes = np.frombuffer(chunk, dtype=np.uint8)
     marks = (codes == ord(dialect.delimiter)) | (codes == NEWLINE)
     quote = dialect.quote.encode()
     outside: np.ndarray | None = None
-    if quote and (found.is_open or quote in chunk):
+    is_regular, is_open = True, was_open
+    if quote and (was_open or quote in chunk):
         is_quote = codes == quote[0]
         positions = np.flatnonzero(is_quote)
-        found.is_regular = _quotes_at_edges(codes, positions, quote[0], dialect, was_open=found.is_open)
-        if found.is_open or not _around_nothing(positions):
-            outside = (np.cumsum(is_quote, dtype=np.uint8) & 1) == int(found.is_open)
+        is_regular = _quotes_at_edges(codes, positions, quote[0], dialect, was_open=was_open)
+        if was_open or not _around_nothing(positions):
+            outside = (np.cumsum(is_quote, dtype=np.uint8) & 1) == int(was_open)
             marks &= outside
-        found.is_open ^= bool(len(positions) & 1)
-    _count_widths(codes[marks], found)
-    if b"\n\n" in chunk or b"\n\r\n" in chunk or chunk[:1] in (b"\n", b"\r"):
-        found.has_blank_lines = True
+        is_open ^= bool(len(positions) & 1)
     if b"\r" in chunk:
         lone = codes == RETURN if outside is None else (codes == RETURN) & outside
         lone[:-1] &= codes[1:] != NEWLINE
-        found.is_regular = found.is_regular and not lone.any()
+        is_regular = is_regular and not lone.any()
+    first, widths, n_pending = _widths(codes[marks])
+    return _Part(
+        is_utf8=chunk.isascii() or _decodes(chunk), n_nul=chunk.count(b"\0"), is_regular=is_regular, is_open=is_open,
+        has_blank_lines=b"\n\n" in chunk or b"\n\r\n" in chunk or chunk[:1] in (b"\n", b"\r"),
+        first=first, widths=widths, n_pending=n_pending,
+    )  # fmt: skip
 
 
-def _count_widths(marks: np.ndarray, found: Survey) -> None:
-    """`marks` are the delimiters and newlines outside of quotes, in order."""
+def _widths(marks: np.ndarray) -> tuple[int | None, Counter[int], int]:
+    """Cells per line from the delimiters and newlines outside of quotes: the first line, the others, the rest."""
     import numpy as np
 
     ends = np.flatnonzero(marks == NEWLINE)
     if len(ends) == 0:
-        found.n_pending += len(marks)
-        return
-    widths = np.diff(ends, prepend=-1)
-    widths[0] += found.n_pending
-    found.n_pending = len(marks) - int(ends[-1]) - 1
-    kinds, counts = np.unique(widths, return_counts=True)
-    for width, count in zip(kinds.tolist(), counts.tolist(), strict=True):
-        found.widths[width] += count
+        return None, Counter(), len(marks)
+    widths = np.diff(ends)
+    counts = np.bincount(widths)
+    kinds = np.flatnonzero(counts)
+    others = Counter(dict(zip(kinds.tolist(), counts[kinds].tolist(), strict=True)))
+    return int(ends[0]) + 1, others, len(marks) - int(ends[-1]) - 1
 
 
 def _decodes(chunk: bytes) -> bool:
@@ -153,9 +192,7 @@ def _around_nothing(positions: np.ndarray) -> bool:
     return len(positions) % 2 == 0 and bool((positions[1::2] == positions[::2] + 1).all())
 
 
-def _quotes_at_edges(
-    codes: np.ndarray, positions: np.ndarray, quote: int, dialect: Dialect, *, was_open: bool
-) -> bool:
+def _quotes_at_edges(codes: np.ndarray, positions: np.ndarray, quote: int, dialect: Dialect, *, was_open: bool) -> bool:
     """Whether each opening quote follows a delimiter or a line's end, and each closing one precedes one."""
     import numpy as np
 
