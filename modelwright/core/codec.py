@@ -50,7 +50,8 @@ def _get_json(store: Store, digest: str) -> Any:
 
 def _put_table(store: Store, table: pl.LazyFrame) -> str:
     with store.scratch(".parquet") as path:
-        table.sink_parquet(path, compression="lz4", statistics=True, row_group_size=1 << 18)
+        # small row groups: whoever streams the table holds several of them (1 << 18 took twice the memory)
+        table.sink_parquet(path, compression="lz4", statistics=True, row_group_size=1 << 16)
         return store.adopt(path)
 
 
