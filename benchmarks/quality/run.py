@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # spinning threads make small tables take minutes on a busy machine
 
 import numpy as np
 import polars as pl
@@ -149,7 +152,7 @@ def package_difference(trained, cleaned, raw: Raw, known: np.ndarray, part: np.n
     from modelwright_runtime import load
     from modelwright_runtime.model import largest_difference
 
-    some = np.intersect1d(part, known)[:500]
+    some = np.intersect1d(part, known.astype(np.int64))[:500]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.wright"
         package(trained, cleaned, path=path, name=raw.table.name)

@@ -142,7 +142,7 @@ def as_pandas(raw: Raw) -> pd.DataFrame:
             moment = pd.to_datetime(column)
             made[f"{name} time"] = (moment - pd.Timestamp(0)) / pd.Timedelta(seconds=1)
             made[f"{name} hour"] = moment.dt.hour.astype(float)
-            made[f"{name} weekday"] = moment.dt.dayofweek.astype(float)
+            made[f"{name} weekday"] = moment.dt.day_of_week.astype(float)
             continue
         numbers = pd.to_numeric(column, errors="coerce")
         made[name] = numbers.astype(float) if numbers.notna().sum() == column.notna().sum() else column

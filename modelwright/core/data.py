@@ -53,7 +53,7 @@ class Column:
             raise UserError("schema.role", f"unknown role {self.role!r}.", hint=nearest(self.role, get_args(Role)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Schema:
     """The columns of a table, in order.
 
@@ -79,14 +79,17 @@ class Schema:
         """Name of the target column, if there is one."""
         return next((column.name for column in self.columns if column.role == "target"), None)
 
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in reversed(self.columns)}
+
     def __getitem__(self, name: str) -> Column:
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise UserError("schema.column", f"there is no column {name!r}.", hint=nearest(name, self.names))
+        if name not in self._by_name:
+            raise UserError("schema.column", f"there is no column {name!r}.", hint=nearest(name, self.names))
+        return self._by_name[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names
+        return name in self._by_name
 
     def of_role(self, role: Role) -> tuple[str, ...]:
         """Names of the columns with that role."""

@@ -359,13 +359,15 @@ def seen(data: Dataset, columns: Sequence[str]) -> tuple[dict[str, tuple[str, ..
 
     from modelwright.core.inputs import numbers
 
-    levels, ranges = {}, {}
-    for name in columns:
-        kind = data.schema[name].kind
-        if kind == "category":
-            levels[name] = tuple(sorted(data.frame[name].drop_nulls().unique().to_list()))
-        elif kind in ("number", "boolean", "datetime"):
-            x = numbers(data.frame, [name])
-            if not np.isnan(x).all():
-                ranges[name] = (float(np.nanmin(x)), float(np.nanmax(x)))
+    kinds = {name: data.schema[name].kind for name in columns}
+    levels = {
+        name: tuple(sorted(data.frame[name].drop_nulls().unique().to_list()))
+        for name in columns
+        if kinds[name] == "category"
+    }
+    measured = [name for name in columns if kinds[name] in ("number", "boolean", "datetime")]
+    x = numbers(data.frame, measured)
+    low, high = np.fmin.reduce(x, axis=0), np.fmax.reduce(x, axis=0)  # NaN where all is missing
+    found = zip(measured, low.tolist(), high.tolist(), strict=True)
+    ranges = {name: (least, most) for name, least, most in found if least == least}
     return levels, ranges

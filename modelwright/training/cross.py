@@ -147,8 +147,8 @@ def _fit_fold(folds: Folds, trial: Trial, spec: Any, number: int, stop_early: bo
     held = (matrix.x_valid, problem.y[valid], problem.weights[valid]) if stop_early else None
     if stop_early and stops_early(spec):
         spec = spec.but(rounds=STRETCH * spec.rounds)
-    if hasattr(spec, "threads") and len(problem.y) <= PARALLEL_ROWS:
-        spec = spec.but(threads=1)
+    if hasattr(spec, "threads"):
+        spec = spec.but(threads=1 if len(problem.y) <= PARALLEL_ROWS else min(64, os.cpu_count() or 1))
     return fit_maybe_log(
         trial,
         matrix.x_fit,

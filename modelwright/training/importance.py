@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from modelwright.training.losses import Loss
 
 MOST_ROWS = 1_000
+MOST_COLUMNS = 200
 MOST_CELLS = 20_000_000
 """Matrix cells that are answered for in all; wide tables are judged on fewer rows."""
 
@@ -45,14 +46,28 @@ def importance(
         return loss(y, blend(answers, shares), weights)
 
     base = lost(parts)
-    grown = {}
-    for name in problem.columns:
+    grown = dict.fromkeys(problem.columns, 0.0)
+    for name in _worth_shuffling(folds, chosen):
         order = rng.permutation(n_rows)
         grown[name] = max(
             0.0, lost([_shuffled(x, own == name, order) for x, own in zip(parts, sources, strict=True)]) - base
         )
     total = sum(grown.values())
     return {name: value / total if total > 0 else 0.0 for name, value in grown.items()}
+
+
+def _worth_shuffling(folds: Folds, chosen: Sequence[tuple[Result, float]]) -> Sequence[str]:
+    """All features, or of a very wide table those that the members that can say so lean on most."""
+    columns = folds.problem.columns
+    if len(columns) <= MOST_COLUMNS:
+        return columns
+    leaned = dict.fromkeys(columns, 0.0)
+    for result, share in chosen:
+        if result.first.importance is not None and result.first.importance.sum() > 0:
+            of_matrix = result.first.importance / result.first.importance.sum()
+            for name, value in folds.matrix(0, result.trial.preset).state.by_source(of_matrix).items():
+                leaned[name] += share * value
+    return sorted(columns, key=lambda name: -leaned[name])[:MOST_COLUMNS]
 
 
 def _shuffled(x: np.ndarray, columns: np.ndarray, order: np.ndarray) -> np.ndarray:

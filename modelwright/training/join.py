@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,8 @@ def _fit_member(
     if result.rounds is not None:
         spec = spec.but(rounds=max(1, round(result.rounds * _growth(problem, rows))))
         n_seeds = N_SEEDS if len(rows) <= SEEDED_ROWS else 1
+    if hasattr(spec, "threads"):
+        spec = spec.but(threads=min(64, os.cpu_count() or 1))
     state, x = learned
     fits = [
         fit_maybe_log(
@@ -76,9 +79,9 @@ def _fit_member(
 
 
 def _growth(problem: Problem, rows: np.ndarray) -> float:
-    """More rows bear more rounds: half of what they are more."""
+    """More rows bear more rounds: half of what they are more, and at most half as many again."""
     n_fit = sum(len(fit) for fit, _ in problem.pairs) / len(problem.pairs)
-    return 1.0 + max(0.0, len(rows) / n_fit - 1.0) / 2
+    return 1.0 + min(1.0, max(0.0, len(rows) / n_fit - 1.0)) / 2
 
 
 def answer(members: Sequence[Member], data: Dataset) -> np.ndarray:

@@ -36,7 +36,7 @@ def written_out(
     from modelwright.training.portfolio import as_uses, choose_trials
     from modelwright.training.problem import read_problem
 
-    problem = read_problem(data, splits, spec)
+    problem = read_problem(data, splits, spec, seed=seed)
     metric, _, reason = choose_metric(spec.metric, problem.task)
     trials, told = choose_trials(problem, spec, Folds(problem, seed).n_columns())
     race = spec.models is None if spec.race is None else spec.race

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,11 @@ FIRST = ("constant", "linear", "boosting")
 UNITS: dict[str, tuple[float, float]] = {"quick": (2e6, 20.0), "standard": (20e6, 1500.0), "thorough": (80e6, 6000.0)}
 """Work allowed for comparing candidates: so much, and so much more per training row. A unit is about a
 microsecond of one core; it is reckoned from rows, columns and trees, and never measured."""
+
+MOST_SEEN_COLUMNS = 1_000
+
+MOST_ROWS = 100_000
+"""Beyond so many training rows the allowance grows no more."""
 
 EARLY_STOP_WORK = 2.0
 """A model that stops early goes on for about so many times the rounds of its spec."""
@@ -46,7 +52,7 @@ def choose_trials(problem: Problem, spec: TrainSpec, n_columns: dict[str, int]) 
         return [_baseline(), *(trial for trial in asked if trial.model.name != "constant")], []
     ranked = _ranked(problem, n_columns)
     fixed, per_row = UNITS[spec.budget]
-    allowed = fixed + per_row * len(problem.y)
+    allowed = fixed + per_row * min(len(problem.y), MOST_ROWS)
     most = len(FIRST) if spec.budget == "quick" else len(ranked)
     kept: list[Trial] = []
     left_out: list[str] = []
@@ -69,9 +75,21 @@ def choose_trials(problem: Problem, spec: TrainSpec, n_columns: dict[str, int]) 
 def work(trial: Trial, problem: Problem, n_columns: dict[str, int]) -> float:
     """Units of comparing a candidate: its fits over all folds."""
     sizes = [len(fit) for fit, _ in problem.pairs]
-    width = n_columns[trial.preset]
+    width = _seen_columns(trial.spec, n_columns[trial.preset])
     units = sum(trial.model.units(trial.spec, problem.task, size, width) for size in sizes)
     return float(units) * (EARLY_STOP_WORK if hasattr(trial.spec, "patience") else 1.0)
+
+
+def _seen_columns(spec: Any, width: int) -> int:
+    """Columns that a tree of a boosting looks at."""
+    return math.ceil(width * spec.column_share) if hasattr(spec, "patience") else width
+
+
+def fit_for_width(spec: Any, width: int) -> Any:
+    """Of thousands of columns each tree of a boosting sees `MOST_SEEN_COLUMNS`: the work no longer grows with them."""
+    if hasattr(spec, "patience") and width * spec.column_share > MOST_SEEN_COLUMNS:
+        return spec.but(column_share=MOST_SEEN_COLUMNS / width)
+    return spec
 
 
 def _baseline() -> Trial:
@@ -116,7 +134,8 @@ def _ranked(problem: Problem, n_columns: dict[str, int]) -> list[Trial]:
     for model in models:
         for rank, settings in enumerate(model.variants):
             name = model.name if rank == 0 else f"{model.name} {rank + 1}"
-            trial = Trial(name=name, model=model, spec=model.spec(**settings), preset=model.preset)
+            own = fit_for_width(model.spec(**settings), n_columns[model.preset])
+            trial = Trial(name=name, model=model, spec=own, preset=model.preset)
             ranked.append((rank, trial))
             if skewed and rank == 0 and model.name != "constant":
                 logged = Trial(name=f"{name} of log", model=model, spec=trial.spec, preset=trial.preset, log=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from modelwright.core.data import ROW_ID, Dataset, Decision
 from modelwright.core.errors import UserError
+from modelwright.core.rng import stream
 from modelwright.core.task import recognise
 from modelwright.training.classes import class_order, class_texts
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from modelwright_runtime.signature import Task
 
 MOST_CLASSES = 1000
+MOST_FIT_ROWS, MOST_VALID_ROWS = 200_000, 100_000
+"""Candidates are compared on samples of larger folds: their order is settled long before."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,7 +46,7 @@ class Problem:
         return bool((self.weights != self.weights[0]).any())
 
 
-def read_problem(data: Dataset, splits: Splits, spec: TrainSpec) -> Problem:
+def read_problem(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int = 0) -> Problem:
     """Take the training rows and read target, weights and folds; refuse what cannot be learned."""
     import dataclasses
 
@@ -60,6 +63,8 @@ def read_problem(data: Dataset, splits: Splits, spec: TrainSpec) -> Problem:
     weights, more = _read_weights(rows, task, y, spec)
     order = np.argsort(splits.train, kind="stable")
     pairs = dataclasses.replace(splits, train=splits.train[order], folds=splits.folds[order]).pairs()
+    rng = stream(seed, "training", "sample")
+    pairs = [(_sample(fit, MOST_FIT_ROWS, rng), _sample(valid, MOST_VALID_ROWS, rng)) for fit, valid in pairs]
     return Problem(
         data=rows,
         task=task,
@@ -69,6 +74,14 @@ def read_problem(data: Dataset, splits: Splits, spec: TrainSpec) -> Problem:
         columns=data.schema.features,
         decisions=(*told, *more),
     )
+
+
+def _sample(positions: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    import numpy as np
+
+    if len(positions) <= most:
+        return positions
+    return np.sort(rng.permutation(positions)[:most])
 
 
 def _read_target(rows: Dataset, spec: TrainSpec) -> tuple[Task, np.ndarray, list[Decision]]:

@@ -49,7 +49,7 @@ def search(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: 
 
 
 def _search(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch) -> Trained:
-    problem = read_problem(data, splits, spec)
+    problem = read_problem(data, splits, spec, seed=seed)
     metric, loss, reason = choose_metric(spec.metric, problem.task)
     judge = Judge(metric, loss, watch)
     told = [*problem.decisions, Decision("training", "metric", metric, reason)]
