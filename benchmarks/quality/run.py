@@ -99,7 +99,7 @@ def _filled(found: np.ndarray, y: np.ndarray, classes: list[str]) -> np.ndarray:
 def run_ours(raw: Raw, part: np.ndarray, classes: list[str], budget: str) -> tuple[np.ndarray, dict]:
     """clean, split by the given rows, train; answers for the held-out rows in their order."""
     from modelwright.cleaning import CleanSpec, clean
-    from modelwright.core.data import ROW_ID, Column, Dataset, Schema
+    from modelwright.core.data import Column, Dataset, Schema
     from modelwright.splitting import split
     from modelwright.training import TrainSpec, train
 
@@ -112,20 +112,13 @@ def run_ours(raw: Raw, part: np.ndarray, classes: list[str], budget: str) -> tup
     data = Dataset.from_frame(kept.frame.with_columns(said), schema)
     spec = TrainSpec(budget=budget, task="multiclass" if raw.table.task == "multiclass" else "auto")
     trained = train(data, split(data), spec)
-    rows = data.take(part)
-    answers = np.full((len(part), len(classes)) if classes else len(part), np.nan)
-    place = np.searchsorted(part, rows.row_ids.astype(int))
-    found = trained.predict(rows)
+    began = time.perf_counter()
+    found, difference = through_package(trained, cleaned, raw, part)
+    package_s = time.perf_counter() - began
     if classes:
         found = found[:, [trained.task.classes.index(text) for text in _as_ours(classes, trained.task.classes)]]
-    answers[place] = found
-    if np.isnan(answers).any():
-        raise RuntimeError(f"{int(np.isnan(answers).any(axis=-1).sum())} held-out rows have no answer")
-    began = time.perf_counter()
-    package = package_difference(trained, cleaned, raw, data.frame[ROW_ID].to_numpy(), part)
-    difference = max(package, trained.parity)  # package to graph, graph to the libraries that fitted
     members = {c.name: round(c.weight, 2) for c in trained.leaderboard if c.weight > 0}
-    return answers, {"difference": difference, "members": members, "package_s": time.perf_counter() - began}
+    return found, {"difference": difference, "members": members, "package_s": package_s}
 
 
 def _as_ours(classes: list[str], ours: tuple[str, ...]) -> list[str]:
@@ -145,22 +138,29 @@ def _same_number(first: str, second: str) -> bool:
         return False
 
 
-def package_difference(trained, cleaned, raw: Raw, known: np.ndarray, part: np.ndarray) -> float:
-    """Largest difference between the package, asked with raw rows, and the model in this process."""
+def through_package(trained, cleaned, raw: Raw, part: np.ndarray) -> tuple[np.ndarray, float]:
+    """The package's answers to the raw held-out rows, and its largest difference from the model in this process.
+
+    Raw rows, so that a held-out row that cleaning would remove (one that repeats another) is answered too. The
+    difference is that from package to graph (on the rows that were kept), or from the graph to the libraries that
+    fitted it, whichever is larger.
+    """
     import tempfile
 
     from modelwright.packaging import package
     from modelwright_runtime import load
     from modelwright_runtime.model import largest_difference
 
-    some = np.intersect1d(part, known.astype(np.int64))[:500]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.wright"
         package(trained, cleaned, path=path, name=raw.table.name)
-        told = load(path).predict(raw.frame[some].drop(raw.target).to_dicts())
-    given = told.prediction.astype(float) if told.probabilities is None else told.probabilities
-    wanted = trained.predict(cleaned.kept.take(some))
-    return largest_difference(given, wanted, relative=told.probabilities is None)
+        told = load(path).predict(raw.frame[part].drop(raw.target))
+    answers = told.prediction.astype(float) if told.probabilities is None else told.probabilities
+    place = {int(row): index for index, row in enumerate(part)}
+    rows = cleaned.kept.take(part)
+    given = answers[[place[int(row)] for row in rows.row_ids]]
+    apart = largest_difference(given, trained.predict(rows), relative=told.probabilities is None)
+    return np.asarray(answers, dtype=np.float64), max(apart, trained.parity)
 
 
 def measure(table: Table, truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
