@@ -40,7 +40,7 @@ run: $(VENV)/.run
 ifeq ($(DATA),)
 	@$(BIN)/python examples/hospital/run.py
 else
-	@$(BIN)/wright run '$(DATA)' --target '$(TARGET)'
+	@$(BIN)/wright run '$(DATA)' $(if $(TARGET),--target '$(TARGET)')
 endif
 
 check: $(VENV)/.test

@@ -425,11 +425,21 @@ def runs(store: Store) -> list[dict[str, Any]]:
     records = [json.loads(path.read_bytes()) for path in (store.root / "runs").glob("*.json")]
     return [
         {
-            "name": record["name"], "run": record["id"], "started": record["started"], "status": record["status"],
-            "result": record["facts"].get("headline", ""),
+            "name": record["name"],
+            "started": record["started"][:16].replace("T", " "),
+            "status": record["status"],
+            "result": _scored(record["facts"]),
+            "run": record["id"],
         }
         for record in sorted(records, key=lambda record: record["started"], reverse=True)
-    ]  # fmt: skip
+    ]
+
+
+def _scored(facts: Mapping[str, Any]) -> str:
+    if not facts.get("metrics"):
+        return ""
+    label, value, _, baseline = facts["metrics"][0]
+    return f"{label} {value} (baseline {baseline})"
 
 
 def value_of(store: Store, name: str, stage: str) -> Any:
