@@ -42,7 +42,8 @@ class Terminal:
         if self._console is None:
             from rich.console import Console
 
-            self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+            is_terminal = sys.stdout.isatty()
+            self._console = Console(highlight=False, soft_wrap=not is_terminal, width=None if is_terminal else 120)
         return self._console
 
     def emit(self, event: Mapping[str, Any]) -> None:
