@@ -23,7 +23,7 @@ microsecond of one core; it is reckoned from rows, columns and trees, and never 
 
 MOST_SEEN_COLUMNS = 1_000
 
-MOST_ROWS = 100_000
+MOST_ROWS = 60_000
 """Beyond so many training rows the allowance grows no more."""
 
 EARLY_STOP_WORK = 2.0

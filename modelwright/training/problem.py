@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from modelwright_runtime.signature import Task
 
 MOST_CLASSES = 1000
-MOST_FIT_ROWS, MOST_VALID_ROWS = 200_000, 100_000
+MOST_FIT_ROWS, MOST_VALID_ROWS = 100_000, 50_000
 """Candidates are compared on samples of larger folds: their order is settled long before."""
 
 
