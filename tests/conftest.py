@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)  # the same examples everywhere, every time
+settings.load_profile("repeatable")
 
 ROOT = Path(__file__).resolve().parent.parent
 

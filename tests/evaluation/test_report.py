@@ -254,7 +254,7 @@ def test_pictures_are_well_formed_for_any_numbers(pairs: list[tuple[float, float
 @given(st.floats(allow_nan=True, allow_infinity=True))
 def test_figures_are_short(value: float) -> None:
     assert len(figure(value)) <= 17
-    assert not figure(value).startswith("-0.000")
+    assert figure(value).strip("-0.") or not figure(value).startswith("-"), "nothing is not negative"
 
 
 @given(st.floats(0, 1))
