@@ -28,7 +28,7 @@ def figure(value: float | None, *, like: float | None = None) -> str:
     if size >= 1e12 or 0.0 < size < 1e-4:
         return f"{value:.2e}"
     if size == 0.0:
-        return f"{value:.3g}"
+        return f"{value + 0.0:.3g}"  # adding nothing takes the sign from a negative zero
     decimals = 3 if 0.1 <= size < 10 else max(0, min(6, 2 - floor(log10(size)) + (size >= 1)))
     told = f"{value:,.{0 if size >= 1000 else decimals}f}"
     return told.removeprefix("-") if float(told.replace(",", "")) == 0.0 else told
