@@ -184,8 +184,10 @@ def _value(text: str) -> Any:
     """An option's text as YAML would read it (`5`, `true`, `[a, b]`, `{zip: category}`), or as it is (`,`)."""
     import yaml
 
+    from modelwright.recipe import read_yaml
+
     try:
-        value = yaml.safe_load(text)
+        value = read_yaml(text)
     except yaml.YAMLError:
         return text
     if isinstance(value, str) or (value is None and text not in ("null", "~")):

@@ -55,7 +55,7 @@ class Recipe(Spec):
         import yaml
 
         try:
-            plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+            plain = read_yaml(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UserError("recipe.missing", f"there is no recipe {str(path)!r}.") from None
         except (yaml.YAMLError, UnicodeDecodeError) as problem:
@@ -76,6 +76,27 @@ class Recipe(Spec):
 
         text: str = yaml.safe_dump(self.to_plain(), sort_keys=False, allow_unicode=True, width=110)
         return text
+
+
+def read_yaml(text: str) -> Any:
+    """Plain data from YAML, with the booleans of YAML 1.2: `on` and `no` are words, as people mean them.
+
+    >>> read_yaml("{on: [person], country: no, quick: true}")
+    {'on': ['person'], 'country': 'no', 'quick': True}
+    """
+    import re
+
+    import yaml
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        yaml_implicit_resolvers = {
+            first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    truth = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:bool", truth, list("tTfF"))
+    return yaml.load(text, Loader)
 
 
 def data_of(data: Any) -> CollectSpec:

@@ -279,3 +279,22 @@ def test_a_database_and_a_pattern_are_sources_too(folder: Path) -> None:
     done = events(wright("run", "parts/*.csv", *options, "--name", "parts", "--json", folder=folder))
     collected = next(event for event in done if event["event"] == "end" and event["stage"] == "collection")
     assert collected["told"].startswith("178 rows")
+
+
+def test_a_recipe_joins_two_files(folder: Path) -> None:
+    wine = pl.read_csv(folder / "wine.csv", infer_schema=False).with_row_index("bottle")
+    wine.select("bottle", "alcohol", "malic_acid", "cultivar").write_csv(folder / "left.csv")
+    wine.select("bottle", "flavanoids", "proline").write_csv(folder / "right.csv", separator=";")
+    (folder / "join.yaml").write_text(
+        "target: cultivar\n"
+        "data:\n"
+        "  sources: [left.csv, {source: right.csv, delimiter: ';'}]\n"
+        "  combine: join\n"
+        "  on: [bottle]\n"  # in YAML 1.1 this word is a boolean
+        "train: {models: [linear]}\n"
+    )
+    done = events(wright("run", "join.yaml", "--json", folder=folder))
+    collected = next(event for event in done if event["event"] == "end" and event["stage"] == "collection")
+    assert collected["told"] == "178 rows x 6 columns" and done[-1]["name"] == "join"
+    (folder / "odd.yaml").write_text("target: cultivar\ndata: left.csv\n3: x\n")
+    assert "no setting 3" in wright("run", "odd.yaml", folder=folder, code=2).stderr

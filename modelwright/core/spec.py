@@ -50,6 +50,11 @@ class Spec(BaseModel):
     @classmethod
     def parse(cls, settings: Mapping[str, Any], *, where: str) -> Self:
         """Check plain settings (from YAML, say); `where` names them in an error."""
+        for name in settings:
+            if not isinstance(name, str):
+                raise UserError(
+                    "spec.unknown", f"`{where}` has no setting {name!r}.", hint=nearest("", cls.model_fields)
+                )
         token = _owner.set(where)
         try:
             return cls.model_validate(settings)
