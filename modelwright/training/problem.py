@@ -64,6 +64,9 @@ def read_problem(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int = 
     order = np.argsort(splits.train, kind="stable")
     pairs = dataclasses.replace(splits, train=splits.train[order], folds=splits.folds[order]).pairs()
     rng = stream(seed, "training", "sample")
+    if any(len(fit) > MOST_FIT_ROWS or len(valid) > MOST_VALID_ROWS for fit, valid in pairs):
+        choice = f"at most {MOST_FIT_ROWS:,} rows fit and {MOST_VALID_ROWS:,} judge"
+        more.append(Decision("training", "comparison", choice, "more rows would not change the candidates' order"))
     pairs = [(_sample(fit, MOST_FIT_ROWS, rng), _sample(valid, MOST_VALID_ROWS, rng)) for fit, valid in pairs]
     return Problem(
         data=rows,

@@ -194,6 +194,15 @@ def test_an_ensemble_can_be_switched_off() -> None:
     assert sorted(candidate.weight for candidate in trained.leaderboard)[-2:] == [0.0, 1.0]
 
 
+def test_large_folds_are_compared_on_samples_and_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelwright.training.problem.MOST_FIT_ROWS", 60)
+    monkeypatch.setattr("modelwright.training.problem.MOST_VALID_ROWS", 30)
+    data = made_table(200, "binary")
+    trained = train(data, split(data, SplitSpec(folds=2)), TrainSpec(models=("linear",)))
+    assert (~np.isnan(trained.validation[:, 0])).sum() == 60
+    assert any(told.about == "comparison" for told in trained.decisions)
+
+
 def table(values: list[Any], kind: str, dtype: Any = None) -> tuple[Dataset, Splits]:
     n = len(values)
     frame = pl.DataFrame({"x": np.arange(n, dtype=float), "y": pl.Series(values, dtype=dtype)})
