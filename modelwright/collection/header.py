@@ -77,6 +77,8 @@ def tidy_names(names: list[str]) -> tuple[list[str], list[tuple[str, str, str]]]
     >>> tidy_names(["a", " a ", "", "__row__"])
     (['a', 'a_2', 'column_3', 'column_4'], [(' a ', 'a_2', 'named twice'), ('', 'column_3', 'no name'),
     ('__row__', 'column_4', 'a reserved name')])
+    >>> tidy_names(["*", "^a$"])[0]
+    ['column *', 'column ^a$']
     """
     from modelwright.core.data import ROW_ID
 
@@ -86,6 +88,8 @@ def tidy_names(names: list[str]) -> tuple[list[str], list[tuple[str, str, str]]]
     used: set[str] = set()
     for position, name in enumerate(names, start=1):
         plain, why = name.strip(), "blanks around the name"
+        if plain == "*" or (plain.startswith("^") and plain.endswith("$")):
+            plain, why = f"column {plain}", "a name that tables take for a pattern"
         if not plain or plain == ROW_ID:
             plain, why = f"column_{position}", "a reserved name" if plain else "no name"
             while plain in taken or plain in used:
