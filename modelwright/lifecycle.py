@@ -20,7 +20,7 @@ from modelwright.core import registry
 from modelwright.core.codec import decode, encode, plain_of
 from modelwright.core.errors import UserError, nearest
 from modelwright.core.record import Run, StageRecord, machine, peak_memory_bytes
-from modelwright.core.store import Store, digest_of, disk_faults, write_atomically
+from modelwright.core.store import Store, digest_of, disk_faults
 from modelwright.core.values import Cleaned, Report, Splits, Trained, Watch
 
 if TYPE_CHECKING:
@@ -461,8 +461,3 @@ def collect_garbage(store: Store, *, grace_s: float) -> tuple[int, int]:
     for pointer in store.names("packages").values():
         digests.add(pointer["file"])
     return store.collect_garbage(keys, digests, grace_s=grace_s)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON-able data for people and machines to read."""
-    write_atomically(path, json.dumps(plain_of(value), indent=1, ensure_ascii=False).encode())
