@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
-Kind = Literal["number", "category", "boolean", "datetime", "text"]
+Kind = Literal[
+    "number", "category", "boolean", "datetime", "text", "image", "audio", "series", "boxes", "mask", "labels"
+]
 Value = float | str | None
 
 CURRENCIES = "$€£¥₹₽₩"

@@ -8,24 +8,33 @@ from typing import Any, Literal
 
 from modelwright_runtime.reading import Reading
 
-TaskKind = Literal["binary", "multiclass", "regression"]
+TaskKind = Literal["binary", "multiclass", "regression", "multilabel", "forecast", "detection", "segmentation"]
+ArrayForm = Literal["image", "audio", "series", "tokens", "codes", "numbers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """What is predicted. `classes` are texts in the order of the probabilities; empty for a regression.
 
-    In a binary task `classes[1]` is the positive class: the one that `threshold` is about.
+    In a binary task `classes[1]` is the positive class: the one that `threshold` is about. `horizon` is how
+    many steps a forecast looks ahead. What the graph answers, for n rows and K classes:
+
+    - `binary`, `multiclass`: float32 (n, K), probabilities of the classes, rows sum to 1
+    - `multilabel`: float32 (n, K), the probability of each label by itself
+    - `regression`: float64 (n,); `forecast`: float64 (n, horizon)
+    - `detection`: float32 (n, A, 4 + K): left, top, right, bottom as shares of the image, then class scores
+    - `segmentation`: float32 (n, K, height, width): class probabilities at the network's own size
     """
 
     kind: TaskKind
     target: str
     classes: tuple[str, ...] = ()
+    horizon: int = 0
 
     @property
     def is_classification(self) -> bool:
-        """Whether the answer is a class."""
-        return self.kind != "regression"
+        """Whether the answer is one class a row, told by probabilities."""
+        return self.kind in ("binary", "multiclass")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +47,34 @@ class TextInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayInput:
+    """Columns as one array, made by `modelwright_runtime.arrays` in training and in serving alike.
+
+    `form` says what is made of the columns' cells, `settings` how (plain data, learned from training rows):
+
+    - `image`: uint8 (n, height, width, channels) from encoded pictures
+    - `audio`: float32 (n, n_samples) in -1..1 from encoded sound
+    - `series`: float32 (n, n_columns, length) from one list of numbers per column
+    - `tokens`: int64 (n, length) from a text; 0 is padding, 1 an unknown token
+    - `codes`: int64 (n, n_columns) from categories; 0 is missing, 1 an unseen level
+    - `numbers`: float32 (n, n_columns), NaN where missing
+    """
+
+    form: ArrayForm
+    columns: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
     """How raw rows become the graph's inputs, and how its output is told.
 
     Graph inputs (those with no column are absent):
     `numbers`, float64 of shape (n, len(numbers)): numbers, booleans as 0 and 1, datetimes as seconds since
     1970, NaN where missing; `categories`, string of shape (n, len(categories)): "" where missing;
-    `text_<i>`, float32 of shape (n, len(texts[i].vocabulary)).
+    `text_<i>`, float32 of shape (n, len(texts[i].vocabulary)); `array_<i>`, what `arrays[i]` says.
 
-    Graph output: `probabilities`, float32 of shape (n, len(task.classes)), or `values`, float64, shape (n,).
+    Graph output: what `task` says; one more output for each of `more_tasks`, in order.
     `threshold` is the least probability of `classes[1]` at which a binary model says `classes[1]`.
     `n_rows_at_once` bounds what one call of the graph is fed. `levels` are the categories seen in training, per
     column; `ranges` the least and largest numbers seen.
@@ -61,11 +89,13 @@ class Signature:
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     n_rows_at_once: int = 65_536
+    arrays: tuple[ArrayInput, ...] = ()
+    more_tasks: tuple[Task, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """JSON-able form."""
         return {
-            "task": {"kind": self.task.kind, "target": self.task.target, "classes": list(self.task.classes)},
+            "task": _plain_task(self.task),
             "readings": [reading.to_plain() for reading in self.readings],
             "numbers": list(self.numbers),
             "categories": list(self.categories),
@@ -77,6 +107,11 @@ class Signature:
             "levels": {name: list(values) for name, values in self.levels.items()},
             "ranges": {name: list(pair) for name, pair in self.ranges.items()},
             "n_rows_at_once": self.n_rows_at_once,
+            "arrays": [
+                {"form": array.form, "columns": list(array.columns), "settings": dict(array.settings)}
+                for array in self.arrays
+            ],
+            "more_tasks": [_plain_task(task) for task in self.more_tasks],
         }
 
     @classmethod
@@ -88,9 +123,8 @@ class Signature:
         >>> Signature.from_plain(signature.to_plain()) == signature
         True
         """
-        task = plain["task"]
         return cls(
-            task=Task(kind=task["kind"], target=task["target"], classes=tuple(task["classes"])),
+            task=_task(plain["task"]),
             readings=tuple(Reading.from_plain(reading) for reading in plain["readings"]),
             numbers=tuple(plain["numbers"]),
             categories=tuple(plain["categories"]),
@@ -102,4 +136,22 @@ class Signature:
             levels={name: tuple(values) for name, values in plain["levels"].items()},
             ranges={name: (float(low), float(high)) for name, (low, high) in plain["ranges"].items()},
             n_rows_at_once=int(plain.get("n_rows_at_once", 65_536)),
+            arrays=tuple(
+                ArrayInput(form=array["form"], columns=tuple(array["columns"]), settings=array["settings"])
+                for array in plain.get("arrays", ())
+            ),
+            more_tasks=tuple(_task(task) for task in plain.get("more_tasks", ())),
         )
+
+
+def _plain_task(task: Task) -> dict[str, Any]:
+    return {"kind": task.kind, "target": task.target, "classes": list(task.classes), "horizon": task.horizon}
+
+
+def _task(plain: Mapping[str, Any]) -> Task:
+    return Task(
+        kind=plain["kind"],
+        target=plain["target"],
+        classes=tuple(plain["classes"]),
+        horizon=int(plain.get("horizon", 0)),
+    )
