@@ -116,11 +116,12 @@ class Schema:
 class Dataset:
     """An immutable table: `table` has `ROW_ID` first and then the schema's columns, in order.
 
-    After cleaning, numbers are Float64, categories and texts String, booleans Boolean, datetimes Datetime("us");
-    images, masks and audio Binary (the encoded file); series List(Float64); labels List(String); boxes
-    List(Struct(x, y, width, height: Float64 in pixels from the top left; label: String)); missing is null. Before cleaning a column is whatever its source gave (String for text
-    files). `origin` is JSON-able: where the rows came from. `known_digest` is set when the table's bytes are
-    already named (by the store); otherwise `digest` is computed once, when asked for.
+    After cleaning, numbers are Float64, categories and texts String, booleans Boolean, datetimes
+    Datetime("us"); images, masks and audio Binary (the encoded file), series List(Float64), labels
+    List(String), boxes List(Struct(x, y, width, height: Float64 pixels from the top left; label: String));
+    missing is null. Before cleaning a column is whatever its source gave (String for text files). `origin` is
+    JSON-able: where the rows came from. `known_digest` is set when the table's bytes are already named (by the
+    store); otherwise `digest` is computed once, when asked for.
 
     >>> import polars as pl
     >>> data = Dataset.from_frame(pl.DataFrame({"x": [3, 1]}))

@@ -1,0 +1,563 @@
+"""The one loop of every network, as a staircase: fit -> run -> epoch -> step -> loss.
+
+It is fast because of what it does not do: rows are cut from tensors, not collated; hooks that nobody asked for
+are not called; losses stay tensors until somebody looks; nothing on the way of a step waits for a device.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from modelwright.core.store import digest_of
+from modelwright.core.values import Watch
+from modelwright.training.loop import checkpoint
+from modelwright.training.loop.average import Average
+from modelwright.training.loop.batch import Batch
+from modelwright.training.loop.devices import World, casting, choose_device, choose_precision, spread
+from modelwright.training.loop.examples import Examples, batches
+from modelwright.training.loop.order import epoch_order, n_steps_of, step_generator
+from modelwright.training.loop.spec import LoopSpec
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+Objective = Callable[[tuple["Tensor", ...], tuple["Tensor", ...], "Tensor | None"], "Tensor"]
+"""(outputs, targets, weights) -> the loss, a scalar. An nn.Module's own parameters are trained too."""
+Score = Callable[[tuple["Tensor", ...], tuple["Tensor", ...]], float]
+"""(outputs, targets) of all validation rows -> a number; higher is better."""
+Augment = Callable[[Batch, "Generator"], Batch]
+
+LOG_EVERY = 50  # steps between looks at the loss
+TELL_EVERY_S = 0.2  # seconds between events for the progress bar
+FIT_ON_DEVICE_SHARE = 0.25  # of the free memory of a device, for the rows themselves
+SCORE_ROWS = 512  # rows scored at once
+
+
+class Observer(Protocol):
+    """One who looks into training at some steps: the doctor. It sees gradients before the optimizer does."""
+
+    def due(self, step: int) -> int:
+        """The next step, after `step`, that it wants to see."""
+
+    def before(self, loop: Loop) -> None:
+        """The forward pass of a step it wants to see begins."""
+
+    def after(self, loop: Loop, batch: Batch, loss: Tensor) -> None:
+        """The gradients of that step are there."""
+
+    def validated(self, loop: Loop, event: Mapping[str, Any]) -> None:
+        """The validation rows were scored."""
+
+    def state(self) -> dict[str, Any]:
+        """What it remembers, JSON-able, for a checkpoint."""
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state`."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained network with its best weights in it, and how it came about.
+
+    `stopped` is "end", "patience", "diverged" (the loss was not finite any more) or an observer's reason.
+    `score` is that of the weights kept, or NaN without validation rows.
+    """
+
+    network: nn.Module
+    history: tuple[Mapping[str, Any], ...]
+    n_steps: int
+    best_step: int
+    score: float
+    stopped: str
+
+
+@dataclass
+class Progress:
+    """Where a training stands: what a checkpoint writes as JSON."""
+
+    step: int = 0
+    best_step: int = 0
+    best_score: float | None = None
+    n_without_gain: int = 0
+    stopped: str = ""
+    scores: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def fit(
+    network: nn.Module,
+    train: Examples,
+    spec: LoopSpec = LoopSpec(),  # noqa: B008
+    *,
+    objective: Objective,
+    folder: Path | str | None = None,
+    watch: Watch | None = None,
+    **more: Any,
+) -> Fit:
+    """Train a network on rows until its steps are done; keep the weights that score best on the validation rows.
+
+    `network(*inputs)` gives one output per target, or one tensor. `objective(outputs, targets, weights)` gives the
+    loss. With a `folder`, checkpoints lie there, and the same call goes on from the newest one to the same bits.
+    Further settings are those of `Loop`: `validation`, `score`, `augment`, `observers`, `seed`, `identity`.
+
+    The order of rows follows from the seed and the epoch alone; dropout follows from torch's generator, which is
+    seeded here and is part of a checkpoint. The same machine, versions and number of threads give the same bits.
+
+    Raises `UserError`: `train.examples`, `train.device`, `train.precision`, and those of optimizer and schedule.
+
+    >>> import torch
+    >>> x = torch.linspace(-1, 1, 64).reshape(-1, 1)
+    >>> line = fit(torch.nn.Linear(1, 1), Examples((x,), (3 * x,)), LoopSpec(epochs=60, optimizer={"adamw": {
+    ...     "learning_rate": 0.1}}), objective=lambda outputs, targets, _: ((outputs[0] - targets[0]) ** 2).mean())
+    >>> round(line.network.weight.item(), 2), line.n_steps
+    (3.0, 120)
+    """
+    loop = Loop(network, train, spec, objective=objective, watch=watch, **more)
+    if folder is not None:
+        loop.keep_in(Path(folder))
+    loop.run()
+    return loop.finish()
+
+
+class Loop:
+    """One training in progress. `run` takes it on, `saved` and `restore` carry it over a break or a fork."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        train: Examples,
+        spec: LoopSpec,
+        *,
+        objective: Objective,
+        validation: Examples | None = None,
+        score: Score | None = None,
+        augment: Augment | None = None,
+        observers: tuple[Observer, ...] = (),
+        seed: int = 0,
+        identity: str = "",
+        watch: Watch | None = None,
+    ) -> None:
+        import torch
+
+        self.spec, self.seed, self.watch = spec, seed, watch
+        self.world = World.join()
+        self.device = choose_device(spec.device, self.world)
+        self.precision = choose_precision(spec.precision, self.device)
+        self.network = network.to(self.device)
+        self.objective = objective.to(self.device) if isinstance(objective, torch.nn.Module) else objective
+        self.train, self.validation = self._placed(train), validation
+        self.score, self.augment, self.observers = score, augment, observers
+        self.per_epoch, self.n_steps = n_steps_of(train.n_rows, spec.batch_size, spec.epochs, spec.max_steps)
+        self.validate_every = _validate_every(self.per_epoch, self.n_steps, spec.validations)
+        self.progress = Progress()
+        self.best: dict[str, Tensor] = {}
+        self.folder: Path | None = None
+        torch.manual_seed(seed)
+        self._prepare()
+        shapes = [list(parameter.shape) for parameter in self.parameters]
+        self.identity = digest_of([identity, spec.to_plain(), seed, train.n_rows, shapes])
+
+    def _placed(self, examples: Examples) -> Examples:
+        """Rows on the device where they fit there."""
+        import torch
+
+        if self.device.type == "cpu" or not examples.in_memory:
+            return examples
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return examples.to(self.device) if examples.size_bytes < FIT_ON_DEVICE_SHARE * free else examples
+
+    def _prepare(self) -> None:
+        """Compile what a step does into few calls: what was not asked for is not called."""
+        import torch
+
+        from modelwright.training.optimizers.base import make_optimizer
+        from modelwright.training.schedules.base import make_schedule
+
+        own = list(self.objective.parameters()) if isinstance(self.objective, torch.nn.Module) else []
+        self.optimizer = make_optimizer(self.spec.optimizer, self.network, more_parameters=own)
+        self.rate = make_schedule(self.spec.schedule, self.n_steps)
+        self.base_rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.average = Average(self.network, self.spec.average) if self.spec.average else None
+        self.scaler = torch.amp.GradScaler(self.device.type) if self.precision == "fp16" else None
+        module = spread(self.network, self.spec, self.world, self.device)
+        self.module = torch.compile(module) if self.spec.compile else module
+        self.casting = casting(self.precision, self.device)
+        self.loss_of = self._plain_loss if self.precision == "fp32" else self._cast_loss
+        self._since: list[Tensor] = []
+
+    # The staircase -----------------------------------------------------------------------------------------------
+
+    def run(self, until: int | None = None) -> None:
+        """Go on to step `until`, or to the end. Ctrl-C writes a checkpoint first."""
+        self.network.train()
+        self._look_ahead()
+        goal = self.n_steps if until is None else min(until, self.n_steps)
+        self._began, self._began_at = time.monotonic(), self.progress.step
+        try:
+            while self.progress.step < goal and not self.progress.stopped:
+                self._epoch(goal)
+        except KeyboardInterrupt:
+            if self.folder is not None:
+                self.save()
+            raise
+
+    def _epoch(self, goal: int) -> None:
+        progress = self.progress
+        epoch, start = divmod(progress.step, self.per_epoch)
+        for batch in self._batches(epoch, start):
+            step = progress.step
+            if self.augment is not None:
+                batch = self.augment(batch, step_generator(self.seed, step))
+            seen = step == self._next_look
+            loss = self._observed(batch) if seen else self._learn(batch)
+            self._apply(step, batch)
+            self._since.append(loss)
+            progress.step = step = step + 1
+            if seen or step >= self._next_due or time.monotonic() >= self._next_tick:
+                self._between_steps(step)
+            if step >= goal or progress.stopped:
+                return
+
+    def _learn(self, batch: Batch) -> Tensor:
+        """The loss of a batch, and its gradients."""
+        if self.spec.accumulate > 1:
+            return self._learn_in_parts(batch)
+        loss = self.loss_of(batch)
+        (loss if self.scaler is None else self.scaler.scale(loss)).backward()
+        return loss.detach()
+
+    def _learn_in_parts(self, batch: Batch) -> Tensor:
+        parts = list(Examples(batch.inputs, batch.targets, batch.weights).slices(
+            -(-len(batch.targets[0]) // self.spec.accumulate)))  # fmt: skip
+        total = batch.targets[0].new_zeros((), dtype=_float32())
+        for part in parts:
+            loss = self.loss_of(part) * (len(part.targets[0]) / len(batch.targets[0]))
+            (loss if self.scaler is None else self.scaler.scale(loss)).backward()
+            total += loss.detach()
+        return total
+
+    def _plain_loss(self, batch: Batch) -> Tensor:
+        outputs = self.module(*batch.inputs)
+        return self.objective(outputs if type(outputs) is tuple else (outputs,), batch.targets, batch.weights)
+
+    def _cast_loss(self, batch: Batch) -> Tensor:
+        with self.casting():
+            return self._plain_loss(batch)
+
+    def _apply(self, step: int, batch: Batch) -> None:
+        """Change the weights by their gradients."""
+        factor = self.rate(step, self.progress.scores)
+        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            group["lr"] = rate * factor
+        if self.scaler is not None:
+            self._apply_scaled()
+        elif self.limits_gradient:
+            self._limit_gradient()
+            self.optimizer.step()
+        elif getattr(self.optimizer, "needs_closure", False):
+            self.optimizer.step(lambda: self._again(batch))
+        else:
+            self.optimizer.step()
+        for parameter in self.parameters:
+            parameter.grad = None
+        if self.average is not None:
+            self.average.update()
+
+    # What happens now and then -----------------------------------------------------------------------------------
+
+    def _observed(self, batch: Batch) -> Tensor:
+        """A step that an observer sees: its activations on the way, its gradients before they are used."""
+        seen_by = [observer for observer in self.observers if observer.due(self.progress.step - 1) == self._next_look]
+        for observer in seen_by:
+            observer.before(self)
+        loss = self._learn(batch)
+        for observer in seen_by:
+            observer.after(self, batch, loss)
+        return loss
+
+    def _look_ahead(self) -> None:
+        """When something other than a step is due: by steps for what changes results, by time for what does not."""
+        step = self.progress.step
+        next_validation = min(self.n_steps, (step // self.validate_every + 1) * self.validate_every)
+        self._next_due = min(next_validation, (step // LOG_EVERY + 1) * LOG_EVERY)
+        self._next_look = min((observer.due(step - 1) for observer in self.observers), default=-1)
+        self._next_tick = min(self._next_save, self._next_tell) if self.folder or self.watch else math.inf
+
+    _next_save = _next_tell = 0.0
+
+    def _between_steps(self, step: int) -> None:
+        now = time.monotonic()
+        if step >= self._next_due:
+            self._look_at_losses()
+            if step % self.validate_every == 0 or step == self.n_steps:
+                self._validate()
+        if self.watch is not None and now >= self._next_tell:
+            self._next_tell = now + TELL_EVERY_S
+            self._tell(now)
+        if self.folder is not None and now >= self._next_save:
+            self.save()
+        self._look_ahead()
+
+    def _look_at_losses(self) -> None:
+        """Read the losses since the last look; a loss that is not finite ends the training."""
+        import torch
+
+        if self._since:
+            self.progress.losses += torch.stack(self._since).double().tolist()
+            self._since.clear()
+        if self.progress.losses and not math.isfinite(self.progress.losses[-1]):
+            self.stop("diverged")
+
+    def stop(self, why: str) -> None:
+        """End the training after this step."""
+        self.progress.stopped = self.progress.stopped or why
+        self.tell_history({"event": "stopped", "why": why, "step": self.progress.step})
+
+    def _validate(self) -> None:
+        """Score the validation rows, keep the weights if they are the best, and remember both."""
+        progress = self.progress
+        recent = [loss for loss in progress.losses if math.isfinite(loss)]
+        event = {
+            "event": "validation", "step": progress.step, "epoch": round(progress.step / self.per_epoch, 3),
+            "loss": sum(recent) / len(recent) if recent else None,
+            "learning_rate": self.base_rates[0] * self.rate(progress.step - 1, progress.scores),
+        }  # fmt: skip
+        progress.losses.clear()
+        if self.validation is not None:
+            event |= self.evaluate(self.validation)
+            self._keep_best(float(event["score"]))
+        self.tell_history(event)
+        for observer in self.observers:
+            observer.validated(self, event)
+        if self.spec.patience and progress.n_without_gain >= self.spec.patience:
+            self.stop("patience")
+
+    def _keep_best(self, score: float) -> None:
+        progress = self.progress
+        progress.scores.append(score)
+        progress.n_without_gain += 1
+        if math.isfinite(score) and (progress.best_score is None or score > progress.best_score):
+            progress.best_score, progress.best_step, progress.n_without_gain = score, progress.step, 0
+            self.best = self._weights()
+
+    def _weights(self) -> dict[str, Tensor]:
+        """A copy of the weights that would be kept now."""
+        with self.averaged():
+            return {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
+
+    def averaged(self) -> Any:
+        """A context in which the network has its mean weights, if it keeps any."""
+        import contextlib
+
+        return self.average.in_place() if self.average is not None else contextlib.nullcontext()
+
+    def evaluate(self, examples: Examples) -> dict[str, float]:
+        """Loss and score of some rows, as the weights are now (their running mean, if there is one)."""
+        import torch
+
+        outputs, targets, total = [], [], 0.0
+        self.network.eval()
+        with torch.no_grad(), self.averaged():
+            for batch in examples.slices(max(SCORE_ROWS, self.spec.batch_size)):
+                batch = _moved(batch, self.device)
+                with self.casting():
+                    given = self.network(*batch.inputs)
+                    given = given if type(given) is tuple else (given,)
+                    loss = self.objective(given, batch.targets, batch.weights)
+                total += float(loss) * len(batch.targets[0])
+                outputs.append(tuple(output.float().cpu() for output in given))
+                targets.append(tuple(target.cpu() for target in batch.targets))
+        self.network.train()
+        loss = total / examples.n_rows
+        if self.score is None:
+            return {"validation_loss": loss, "score": -loss}
+        whole = tuple(torch.cat(parts) for parts in zip(*outputs, strict=True))
+        return {"validation_loss": loss, "score": self.score(whole, tuple(map(torch.cat, zip(*targets, strict=True))))}
+
+    # Small parts -------------------------------------------------------------------------------------------------
+
+    def _batches(self, epoch: int, start: int) -> Any:
+        size, order = self.spec.batch_size, epoch_order(self.seed, epoch, self.train.n_rows)
+        if self.world.size > 1:
+            import torch
+
+            order = torch.cat([self.world.own(rows) for rows in order.split(size)])
+            size = max(1, size // self.world.size)
+        found = batches(self.train, order, size, start=start, n_workers=self.spec.n_workers)
+        if self.device.type == "cpu":
+            return found
+        return (_moved(batch, self.device) for batch in found)
+
+    @property
+    def limits_gradient(self) -> bool:
+        """Whether gradients are clipped or weights are drawn to zero before a step."""
+        return bool(self.spec.clip_norm or self.spec.clip_value or self.spec.l1)
+
+    def _limit_gradient(self) -> None:
+        import torch
+
+        if self.spec.l1:  # the gradient of the sum of absolute weights
+            for parameter in self.parameters:
+                if parameter.grad is not None and parameter.ndim > 1:
+                    parameter.grad.add_(parameter.detach().sign(), alpha=self.spec.l1)
+        if self.spec.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.spec.clip_norm)
+        if self.spec.clip_value:
+            torch.nn.utils.clip_grad_value_(self.parameters, self.spec.clip_value)
+
+    def _apply_scaled(self) -> None:
+        assert self.scaler is not None
+        if self.limits_gradient:
+            self.scaler.unscale_(self.optimizer)
+            self._limit_gradient()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+    def _again(self, batch: Batch) -> Tensor:
+        """Loss and gradients once more, for optimizers that ask several times a step."""
+        for parameter in self.parameters:
+            parameter.grad = None
+        return self._learn(batch)
+
+    def tell_history(self, event: dict[str, Any]) -> None:
+        """Put an event on record and tell it."""
+        self.progress.history.append(event)
+        if self.watch is not None:
+            self.watch({"stage": "training", **event})
+
+    def _tell(self, now: float) -> None:
+        assert self.watch is not None
+        progress = self.progress
+        n_done = progress.step - self._began_at
+        rate = n_done / max(now - self._began, 1e-9)
+        loss = float(self._since[-1]) if self._since else (progress.losses or [math.nan])[-1]
+        self.watch({
+            "stage": "training", "event": "step", "step": progress.step, "n_steps": self.n_steps, "loss": loss,
+            "score": progress.best_score, "rows_per_s": rate * self.spec.batch_size,
+            "seconds_left": (self.n_steps - progress.step) / max(rate, 1e-9),
+        })  # fmt: skip
+
+    # Checkpoints -------------------------------------------------------------------------------------------------
+
+    def keep_in(self, folder: Path) -> None:
+        """Keep checkpoints in a folder, and go on from the newest one there, if there is one."""
+        self.folder = folder
+        self._next_save = time.monotonic() + self.spec.checkpoint_every_s
+        found = checkpoint.load_latest(folder, identity=self.identity)
+        if found is not None:
+            self.restore(found)
+            if self.watch is not None:
+                self.watch({"stage": "training", "event": "resumed", "step": found.step, "n_steps": self.n_steps})
+
+    def save(self) -> None:
+        """Write a checkpoint; among several processes the first one does."""
+        self._next_save = time.monotonic() + self.spec.checkpoint_every_s
+        if self.folder is not None and self.world.rank == 0:
+            checkpoint.save(self.folder, self.saved(), keep=self.spec.keep_checkpoints)
+
+    def saved(self) -> checkpoint.Saved:
+        """All that the rest of the training depends on. The tensors are copies."""
+        import torch
+
+        from modelwright.training.optimizers.base import state_tensors
+
+        of_optimizer, plain = state_tensors(self.optimizer)
+        parts: dict[str, Mapping[str, Tensor]] = {
+            "network": self.network.state_dict(),
+            "optimizer": of_optimizer,
+            "best": self.best,
+            "average": self.average.tensors() if self.average else {},
+            "objective": self.objective.state_dict() if isinstance(self.objective, torch.nn.Module) else {},
+            "random": {"cpu": torch.get_rng_state()}
+            | ({"cuda": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {}),
+            "recent": {"losses": torch.stack(self._since)} if self._since else {},
+        }
+        state = {
+            "identity": self.identity,
+            "progress": _deep(vars(self.progress)),
+            "optimizer": plain,
+            "average": self.average.n_updates if self.average else 0,
+            "scaler": self.scaler.state_dict() if self.scaler else None,
+            "observers": [observer.state() for observer in self.observers],
+        }
+        tensors = {f"{part}/{name}": tensor.detach().clone() for part, named in parts.items()
+                   for name, tensor in named.items()}  # fmt: skip
+        return checkpoint.Saved(self.progress.step, tensors, state)
+
+    def restore(self, saved: checkpoint.Saved) -> None:
+        """Go back (or on) to where a checkpoint was written."""
+        import torch
+
+        from modelwright.training.optimizers.base import load_state
+
+        def part(name: str) -> dict[str, Tensor]:
+            return {key.partition("/")[2]: t for key, t in saved.tensors.items() if key.startswith(f"{name}/")}
+
+        self.network.load_state_dict(part("network"))
+        load_state(self.optimizer, part("optimizer"), saved.state["optimizer"])
+        self.best = {name: tensor.to(self.device) for name, tensor in part("best").items()}
+        if self.average is not None:
+            self.average.load(part("average"), saved.state["average"])
+        if isinstance(self.objective, torch.nn.Module):
+            self.objective.load_state_dict(part("objective"))
+        if self.scaler is not None:
+            self.scaler.load_state_dict(saved.state["scaler"])
+        torch.set_rng_state(part("random")["cpu"])
+        if self.device.type == "cuda" and "cuda" in part("random"):
+            torch.cuda.set_rng_state(part("random")["cuda"], self.device)
+        self._since = list(part("recent").get("losses", torch.zeros(0)).to(self.device).unbind())
+        self.progress = Progress(**_deep(saved.state["progress"]))
+        for observer, state in zip(self.observers, saved.state["observers"], strict=True):
+            observer.load(state)
+
+    def finish(self) -> Fit:
+        """The network with the weights to keep, in eval mode."""
+        progress = self.progress
+        if self.best:
+            self.network.load_state_dict(self.best)
+        elif self.average is not None:
+            self.network.load_state_dict(self._weights())
+        self.network.eval()
+        score = progress.best_score if progress.best_score is not None else math.nan
+        best_step = progress.best_step if self.best else progress.step
+        return Fit(self.network, tuple(progress.history), progress.step, best_step, score, progress.stopped or "end")
+
+
+def _validate_every(per_epoch: int, n_steps: int, most: int) -> int:
+    """Steps between two validations: at most once an epoch, but some ten times in a run of few epochs.
+
+    >>> _validate_every(10, 1000, 40), _validate_every(1000, 1000, 40)
+    (25, 100)
+    """
+    if n_steps >= 5 * per_epoch:
+        return max(per_epoch, -(-n_steps // most))
+    return -(-n_steps // min(most, 10))
+
+
+def _moved(batch: Batch, device: Any) -> Batch:
+    if device.type == "cpu":
+        return batch
+    return replace(
+        batch,
+        inputs=tuple(array.to(device, non_blocking=True) for array in batch.inputs),
+        targets=tuple(target.to(device, non_blocking=True) for target in batch.targets),
+        weights=None if batch.weights is None else batch.weights.to(device, non_blocking=True),
+    )
+
+
+def _float32() -> Any:
+    import torch
+
+    return torch.float32
+
+
+def _deep(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of JSON-able state that later changes do not reach."""
+    return {name: [*value] if isinstance(value, list) else value for name, value in plain.items()}
