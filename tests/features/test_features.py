@@ -142,7 +142,7 @@ def test_equal_rows_in_any_order_give_the_same_features() -> None:
 @given(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9998, 12, 30)))
 def test_dates_are_the_calendars(moment: datetime) -> None:
     seconds = (moment - datetime(1970, 1, 1)).total_seconds()
-    got = [float(part[0, 0]) for part in dates._parts(np.array([[seconds]]), np.zeros(1), np.floor)]
+    got = [float(part[0, 0]) for part in dates.parts_of(np.array([[seconds]]), np.zeros(1), np.floor)]
     # a float64 second far from 1970 is rounded: read the very number back
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=np.floor(seconds))
     day_of_year = moment.timetuple().tm_yday
