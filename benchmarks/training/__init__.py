@@ -1,0 +1,1 @@
+"""Training: step time, quality on real data, and resuming after a kill."""
