@@ -16,16 +16,19 @@ from modelwright.core.spec import Spec
 from modelwright.core.values import Cleaned, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     import polars as pl
 
     from modelwright.cleaning.kinds import Rule
+    from modelwright.cleaning.special import Special
     from modelwright.cleaning.survey import Look
     from modelwright_runtime.reading import Reading
 
 Step = Literal["missing", "sentinels", "numbers", "dates", "booleans", "categories", "columns", "leaks", "duplicates"]
-ColumnKind = Literal["number", "category", "boolean", "datetime", "text"]
+ColumnKind = Literal[
+    "number", "category", "boolean", "datetime", "text", "image", "audio", "mask", "series", "labels", "boxes"
+]
 
 
 class CleanSpec(Spec):
@@ -65,36 +68,70 @@ def clean(data: Dataset, spec: CleanSpec = CleanSpec(), *, watch: Watch | None =
 
     from modelwright.cleaning.kinds import choose_rules, typed_sample
     from modelwright.cleaning.log import changes_of
+    from modelwright.cleaning.special import look_at_special, special_kinds
     from modelwright.cleaning.survey import survey
 
     _check_names(data.schema, spec)
     tell = watch or (lambda event: None)
-    spec = spec if spec.target or not data.schema.target else spec.but(target=data.schema.target)
+    asked, spec = spec, _with_known(spec, data.schema)
+    known = set(spec.kinds)
+    n_seen = [0]
 
     def told_rows(n_rows: int) -> None:
         tell({"stage": "cleaning", "event": "looked", "n_rows": n_rows, "of": data.n_rows})
 
-    looks = survey(data, spec.sample_rows, told_rows)
+    def told_more(n_rows: int) -> None:
+        n_seen[0] += n_rows
+        tell({"stage": "cleaning", "event": "progress", "done": n_seen[0], "total": data.n_rows, "text": "media"})
+
+    kinds = special_kinds(data, spec)
+    special = look_at_special(data, kinds, spec, told_more)
+    plain = _without(data, kinds)
+    looks = survey(plain, spec.sample_rows, told_rows)
     rules, columns = typed_sample(looks, choose_rules(looks, spec), spec)
     readings = tuple(rule.reading for rule in rules)
     sample = pl.DataFrame(columns)
-    schema, told = _schema(looks, rules, spec, data.schema, sample)
-    if spec.target:
+    schema, told = _schema(looks, rules, spec, plain.schema, sample)
+    if spec.target and spec.target not in special.columns:
         _check_target(schema, sample, spec.target, data.n_rows)
-    typed = _typed(data, looks, readings, sample)
-    removed, about_rows = _rows(typed, schema, sample, spec)
+    schema = Schema(tuple(special.columns.get(name) or schema[name] for name in data.schema.names))
+    typed = _typed(data, looks, readings, sample, special)
+    removed, about_rows = _rows(typed, schema, sample, spec, special.removed)
     tell({"stage": "cleaning", "event": "rows", "n_removed": removed.height})
-    decisions = [decision for rule in rules for decision in rule.told] + told + about_rows
+    about_kinds = [one for rule in rules for one in rule.told if one.about in asked.kinds or one.about not in known]
+    decisions = [*about_kinds, *told, *special.decisions, *about_rows]
     if removed.height:
         typed = typed.filter(~pl.col(ROW_ID).is_in(removed[ROW_ID].implode()))
+    changes = changes_of(plain.table, looks, readings, removed[ROW_ID])
+    if special.changes is not None and special.changes.height:
+        mended = special.changes.filter(~pl.col(ROW_ID).is_in(removed[ROW_ID].implode()))
+        changes = pl.concat([changes, mended.lazy()])
+    by_name = {reading.column: reading for reading in (*readings, *special.readings)}
     return Cleaned(
         kept=Dataset(typed.select(ROW_ID, *schema.names), schema, data.n_rows - removed.height, data.origin),
         removed=removed,
-        changes=changes_of(data.table, looks, readings, removed[ROW_ID]),
-        readings=readings,
+        changes=changes,
+        readings=tuple(by_name[name] for name in data.schema.names),
         decisions=tuple(decisions),
         raw=data,
     )
+
+
+def _with_known(spec: CleanSpec, schema: Schema) -> CleanSpec:
+    """The spec with what the source itself knows: its target, and the kinds of columns that it made."""
+    if not spec.target and schema.target:
+        spec = spec.but(target=schema.target)
+    known = {column.name: column.kind for column in schema.columns if column.kind != "raw"}
+    return spec.but(kinds={**known, **spec.kinds}) if known else spec
+
+
+def _without(data: Dataset, names: Container[str]) -> Dataset:
+    """The table without these columns; the table itself when it has none of them."""
+    kept = tuple(column for column in data.schema.columns if column.name not in names)
+    if len(kept) == len(data.schema.columns):
+        return data
+    table = data.table.select(ROW_ID, *(column.name for column in kept))
+    return Dataset(table, Schema(kept), data.n_rows, data.origin)
 
 
 def _check_names(schema: Schema, spec: CleanSpec) -> None:
@@ -106,11 +143,20 @@ def _check_names(schema: Schema, spec: CleanSpec) -> None:
         _ = schema[name]
 
 
-def _typed(data: Dataset, looks: Sequence[Look], readings: Sequence[Reading], sample: pl.DataFrame) -> pl.LazyFrame:
+def _typed(
+    data: Dataset, looks: Sequence[Look], readings: Sequence[Reading], sample: pl.DataFrame, special: Special
+) -> pl.LazyFrame:
     """The whole table read; it is the sample itself when the sample is the whole table."""
     from modelwright.cleaning.known import expressions
     from modelwright.cleaning.survey import in_memory
 
+    if special.columns:
+        typed = data.table.with_columns(*expressions(looks, readings), *special.typed)
+        if special.replaced is None:
+            return typed
+        boxes = special.replaced
+        typed = typed.drop(set(boxes.columns) - {ROW_ID})
+        return typed.join(boxes.lazy(), on=ROW_ID, how="left", maintain_order="left")
     if not in_memory(data):
         return data.table.with_columns(expressions(looks, readings))
     if sample.height == data.n_rows:
@@ -157,7 +203,7 @@ def _check_target(schema: Schema, sample: pl.DataFrame, target: str, n_rows: int
 
 
 def _rows(
-    typed: pl.LazyFrame, schema: Schema, sample: pl.DataFrame, spec: CleanSpec
+    typed: pl.LazyFrame, schema: Schema, sample: pl.DataFrame, spec: CleanSpec, unusable: pl.DataFrame | None
 ) -> tuple[pl.DataFrame, list[Decision]]:
     """The rows removed from the typed table (`ROW_ID`, `reason`, `twin_of`), and what was decided."""
     import polars as pl
@@ -167,12 +213,16 @@ def _rows(
     nothing = pl.DataFrame(schema={ROW_ID: pl.UInt64, "reason": pl.String, "twin_of": pl.UInt64})
     told: list[Decision] = []
     removed = [nothing]
+    empty = pl.lit(None, pl.UInt64).alias("twin_of")
+    if unusable is not None and unusable.height:
+        removed.append(unusable.with_columns(empty))
+        typed = typed.filter(~pl.col(ROW_ID).is_in(unusable[ROW_ID].implode()))
     finds_twins = "duplicates" not in spec.skip
     compared = compared_without_ids(schema, sample) if finds_twins else ()
     groups = [schema.names, *([compared] if compared else [])] if finds_twins else []
     more = [pl.col(spec.target).is_null().alias("no_target")] if spec.target else []
     if (not groups and not more) or not schema.columns:
-        return nothing, []
+        return pl.concat(removed), []
     rows = hash_rows(typed, groups, sample, *more)
     if spec.target:
         lost = rows.filter("no_target")
@@ -180,7 +230,6 @@ def _rows(
         if lost.height:
             reason = f"the target {spec.target!r} is missing"
             told.append(Decision("cleaning", "rows", f"{lost.height} rows removed", f"{reason}, and never guessed"))
-            empty = pl.lit(None, pl.UInt64).alias("twin_of")
             removed.append(lost.select(ROW_ID, pl.lit(reason).alias("reason"), empty))
     if finds_twins:
         twins, about = find_twins(typed, rows, schema, compared, sample)

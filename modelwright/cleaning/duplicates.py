@@ -13,6 +13,7 @@ from modelwright.core.data import ROW_ID, Decision, Schema
 if TYPE_CHECKING:
     import polars as pl
 
+UNIQUE_KINDS = ("image", "mask", "audio", "series")
 _SEEDS = (1, 2)
 MOST_COMPARED = 500_000  # suspects beyond this are taken on 128 bits of all their columns
 N_TELLING = 4  # columns that are hashed for every row: equal rows are equal in these too
@@ -25,8 +26,11 @@ CHANCE = 0.05  # of the repeats found: more expected by chance, and none is remo
 def compared_without_ids(schema: Schema, sample: pl.DataFrame) -> tuple[str, ...]:
     """The columns to compare besides identifiers, when equal rows cannot be chance; otherwise none.
 
-    They cannot when at least 3 columns of numbers hardly repeat a value.
+    They cannot when at least 3 columns of numbers hardly repeat a value, or when pictures, sounds or series are
+    equal; then what is ignored is not compared either.
     """
+    if _is_unique(schema):
+        return tuple(column.name for column in schema.columns if column.role not in ("id", "ignored"))
     if not schema.of_role("id"):
         return ()
     names = tuple(column.name for column in schema.columns if column.role != "id")
@@ -56,9 +60,15 @@ def expected_by_chance(sample: pl.DataFrame, n_rows: int) -> float:
     return chance
 
 
+def _is_unique(schema: Schema) -> bool:
+    """Whether rows hold pictures, sounds or series, which are never equal by chance."""
+    return any(column.kind in UNIQUE_KINDS for column in schema.columns)
+
+
 def telling_columns(names: Sequence[str], sample: pl.DataFrame) -> list[str]:
     """The columns that vary most in the sample: rows that differ nearly always differ in one of them."""
-    return sorted(names, key=lambda name: -sample[name].n_unique())[:N_TELLING]
+    variety = {name: sample[name].n_unique() if name in sample.columns else sample.height + 1 for name in names}
+    return sorted(names, key=lambda name: -variety[name])[:N_TELLING]
 
 
 def hash_rows(
@@ -87,7 +97,7 @@ def find_twins(
     same = "equal to an earlier row in every column, as read"
     twins = _repeated(table, hashes, 0, schema.names).with_columns(pl.lit(same).alias("reason"))
     told = []
-    by_chance = expected_by_chance(sample, hashes.height) if twins.height else 0.0
+    by_chance = expected_by_chance(sample, hashes.height) if twins.height and not _is_unique(schema) else 0.0
     if hashes.height >= LEAST_ROWS_FOR_CHANCE and by_chance > CHANCE * twins.height:
         why = f"the columns are few and coarse: even independent ones would make about {by_chance:.0f} equal pairs"
         told.append(Decision("cleaning", "rows", f"{twins.height} equal rows kept", why))
@@ -99,7 +109,7 @@ def find_twins(
     left = hashes.filter(~pl.col(ROW_ID).is_in(twins[ROW_ID].implode()))
     others = _repeated(table, left, 1, compared)
     if 0 < others.height <= MOST_TWINS * left.height:
-        ids = ", ".join(schema.of_role("id"))
+        ids = ", ".join(name for name in schema.names if name not in compared)
         why = "the columns that are equal hold measurements that hardly repeat a value, so it is no chance"
         told.append(Decision("cleaning", "rows", f"{others.height} rows removed that differ in {ids} only", why))
         reason = pl.lit(f"equal to an earlier row in every column but {ids}").alias("reason")

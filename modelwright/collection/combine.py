@@ -31,7 +31,8 @@ def combine(pieces: list[Piece], spec: CollectSpec) -> Dataset:
         "repairs": [dict(repair) for piece in every for repair in piece.repairs],
         "decisions": [dict(decision) for piece in every for decision in piece.decisions],
     }
-    schema = Schema(tuple(Column(name) for name in whole.names))
+    known = {column.name: column for piece in pieces for column in piece.known}
+    schema = Schema(tuple(known.get(name, Column(name)) for name in whole.names))
     return Dataset(table, schema, whole.n_rows, origin)
 
 

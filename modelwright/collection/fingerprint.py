@@ -7,21 +7,30 @@ from pathlib import Path
 
 from modelwright.collection.base import CollectSpec
 from modelwright.collection.locate import locate, scheme_of
+from modelwright.collection.tree import media_files
 from modelwright.core.store import digest_of
 
 
 def fingerprint(spec: CollectSpec, seen: Callable[[Path], str]) -> str | None:
     """A digest of every local file that a spec means; None when a source is a database or an address.
 
-    `seen` gives the sha256 of a file (the store remembers those of files that did not change).
+    `seen` gives the sha256 of a file (the store remembers those of files that did not change). Of folders and
+    patterns of media the names, sizes and times of change count: their bytes are read once, when they are
+    collected, and are named by the digest of the table that holds them.
 
     >>> fingerprint(CollectSpec(sources="sqlite:///people.db"), seen=lambda path: "") is None
     True
     """
     if any(scheme_of(source.source) != "path" for source in spec.sources):
         return None
-    files = [path for source in spec.sources for path in locate(source.source)]
-    return digest_of([[path.name, seen(path)] for path in files])
+    return digest_of([mark for source in spec.sources for mark in _marks(source.source, seen)])
+
+
+def _marks(source: str, seen: Callable[[Path], str]) -> list[list[object]]:
+    files = media_files(source)
+    if files:
+        return [[found.name, found.n_bytes, found.changed_ns] for found in files]
+    return [[path.name, seen(path)] for path in locate(source)]
 
 
 def relative_to(spec: CollectSpec, folder: Path) -> CollectSpec:

@@ -71,7 +71,7 @@ def _in_folder(folder: Path) -> list[Path]:
         raise UserError(
             "collection.missing",
             f"the folder `{folder}` has no file of a known kind.",
-            hint=f"known endings: {', '.join(sorted(KNOWN_ENDINGS))}, also with .gz, .zip or .zst",
+            hint=f"known endings: {', '.join(sorted(KNOWN_ENDINGS))}, also with .gz, .zip or .zst; images and sounds",
         )
     return files
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import polars as pl
 
+    from modelwright.core.data import Column
+
 SMALL_BYTES = 64 * 2**20
 """Tables of files up to this size are read into memory at once; larger ones stay lazy scans."""
 
@@ -17,7 +19,8 @@ MOST_TOLD = 1000
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Piece:
-    """One raw table, its number of rows, and its line in `Dataset.origin`."""
+    """One raw table, its number of rows, and its line in `Dataset.origin`. `known` are columns
+    whose kind or role the source itself tells (a file's name, say)."""
 
     table: pl.LazyFrame
     names: tuple[str, ...]
@@ -25,6 +28,7 @@ class Piece:
     about: Mapping[str, Any]
     repairs: tuple[Mapping[str, Any], ...] = ()
     decisions: tuple[Mapping[str, str], ...] = ()
+    known: tuple[Column, ...] = ()
 
 
 @dataclass

@@ -65,7 +65,12 @@ def read_source(source: SourceSpec, around: Surroundings) -> Iterator[Piece]:
         yield from read_path(path, name_of(source.source), source, around)
         return
     from modelwright.collection.locate import locate
+    from modelwright.collection.media import read_media
 
+    media = read_media(source, around)
+    if media is not None:
+        yield media
+        return
     for path in locate(source.source):
         yield from read_path(path, str(path), source, around)
 

@@ -49,9 +49,14 @@ def _get_json(store: Store, digest: str) -> Any:
 
 
 def _put_table(store: Store, table: pl.LazyFrame) -> str:
+    import polars as pl
+
+    heavy = any(dtype == pl.Binary or dtype.is_nested() for dtype in table.collect_schema().dtypes())
     with store.scratch(".parquet") as path:
-        # small row groups: whoever streams the table holds several of them (1 << 18 took twice the memory)
-        table.sink_parquet(path, compression="lz4", statistics=True, row_group_size=1 << 16)
+        # small row groups: whoever streams the table holds several of them (1 << 18 took twice the memory);
+        # cells that are whole pictures have no use for a least and a largest value, which the footer would hold
+        n_rows = 1 << 10 if heavy else 1 << 16
+        table.sink_parquet(path, compression="lz4", statistics=not heavy, row_group_size=n_rows)
         return store.adopt(path)
 
 
@@ -191,10 +196,17 @@ def _encode_report(store: Store, report: Report) -> dict[str, Any]:
 
 
 def _decode_report(store: Store, plain: Mapping[str, Any]) -> Report:
-    record = _get_json(store, plain["report"])
+    return _report(_get_json(store, plain["report"]))
+
+
+def _report(record: Mapping[str, Any]) -> Report:
     metrics = {name: tuple(Metric(**metric) for metric in record[name]) for name in ("metrics", "baseline")}
-    slices = tuple(record["slices"])
-    return Report(**{**record, **metrics, "slices": slices, "decisions": _decisions(record["decisions"])})
+    parts = {
+        "slices": tuple(record["slices"]),
+        "decisions": _decisions(record["decisions"]),
+        "more": tuple(_report(one) for one in record.get("more", ())),
+    }
+    return Report(**{**record, **metrics, **parts})
 
 
 _ENCODE: dict[str, Any] = {

@@ -10,12 +10,20 @@ if TYPE_CHECKING:
     from modelwright.core.data import Kind
     from modelwright_runtime.signature import TaskKind
 
+OF_KINDS: dict[str, tuple[TaskKind, str]] = {
+    "boxes": ("detection", "holds boxes with labels"),
+    "mask": ("segmentation", "is a mask: a class for each pixel"),
+    "labels": ("multilabel", "holds any number of labels a row"),
+    "series": ("forecast", "is a series of values to come"),
+}
+
 
 def recognise(target: pl.Series, kind: Kind) -> tuple[TaskKind, str]:
     """The task that a target column asks for, and the reason.
 
     Texts and booleans are classes; a number is a value to be estimated unless it has at most two distinct
-    values. Grades such as 3..8 are numbers: their order is information that classes would lose.
+    values. Grades such as 3..8 are numbers: their order is information that classes would lose. Boxes are to be
+    detected, a mask to be drawn, labels to be told apart one by one, a series to be forecast.
 
     >>> import polars as pl
     >>> recognise(pl.Series("quality", [3.0, 5.0, 8.0]), "number")
@@ -23,6 +31,9 @@ def recognise(target: pl.Series, kind: Kind) -> tuple[TaskKind, str]:
     """
     import polars as pl
 
+    if kind in OF_KINDS:
+        task, reason = OF_KINDS[kind]
+        return task, f"`{target.name}` {reason}"
     n_distinct = target.drop_nulls().n_unique()
     numeric = target.dtype.is_numeric() or kind == "number"
     if n_distinct <= 2:

@@ -61,8 +61,10 @@ def read_rows(data: Dataset) -> Rows:
         n_without_target = values.null_count()
         if n_without_target:
             place = place[values.is_not_null().to_numpy()[place]]
-        _check_target(values, target)
-        if recognise(values, data.schema[target].kind)[0] != "regression":
+        task, _ = recognise(values, data.schema[target].kind)
+        if not values.dtype.is_nested():
+            _check_target(values, target)
+        if task in ("binary", "multiclass"):
             strata = codes(values)[place]
     if len(place) < LEAST_ROWS:
         raise UserError(
