@@ -55,6 +55,7 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
     "encoders": {
         "number": Entry("modelwright.networks.encoders.number:ENCODER"),
         "category": Entry("modelwright.networks.encoders.category:ENCODER"),
+        "text_cnn": Entry("modelwright.networks.encoders.text_cnn:ENCODER"),
     },
     "trunks": {
         "none": Entry("modelwright.networks.trunks.none:TRUNK"),

@@ -1,0 +1,1 @@
+"""Encoders: one array in, one vector a row out. Each file holds a Spec and its `ENCODER`."""

@@ -1,0 +1,1 @@
+"""The `nn.Module` of each method: torch is imported here, and from here only."""
