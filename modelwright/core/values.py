@@ -160,7 +160,7 @@ class Report:
     `primary` names the metric that models were chosen by. `baseline` has the same metrics for the constant
     baseline. `slices` are (column, level, n_rows, value of the primary metric, low, high), worst first.
     `curves` is JSON-able data for the pictures (confusion matrix, ROC, precision-recall, calibration,
-    residuals).
+    residuals, examples). `target` names what is predicted; `more` has one report for each further target.
     """
 
     task: str
@@ -172,6 +172,8 @@ class Report:
     curves: Mapping[str, Any]
     importance: Mapping[str, float]
     decisions: tuple[Decision, ...] = ()
+    target: str = ""
+    more: tuple[Report, ...] = ()
 
     def __getitem__(self, name: str) -> Metric:
         from modelwright.core.errors import UserError, nearest

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modelwright.evaluation.base import EvaluateSpec, constant_answer, evaluate
+from modelwright.evaluation.background import Background, backgrounds, constant_answer
+from modelwright.evaluation.base import EvaluateSpec, evaluate
 
 if TYPE_CHECKING:
     from modelwright.evaluation.card import model_card
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
     from modelwright.evaluation.text import headline, summary_table
 
 __all__ = [
+    "Background",
     "EvaluateSpec",
+    "backgrounds",
     "constant_answer",
     "evaluate",
     "headline",

@@ -14,9 +14,9 @@ from modelwright.evaluation import bootstrap
 from modelwright.evaluation.names import NAMES
 
 if TYPE_CHECKING:
-    from modelwright.evaluation.answers import Answers
     from modelwright.evaluation.base import EvaluateSpec
     from modelwright.evaluation.metrics import Floats, Measure
+    from modelwright.evaluation.sums import Held
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -31,12 +31,10 @@ class Measured:
     decisions: tuple[Decision, ...]
 
 
-def measure_all(
-    answers: Answers, measures: list[Measure], spec: EvaluateSpec, *, seed: int, baseline: Floats | None
-) -> Measured:
+def measure_all(answers: Held, baseline: Held, measures: list[Measure], spec: EvaluateSpec, *, seed: int) -> Measured:
     """Value and interval of every metric that these rows define; a Decision for each that they do not."""
     rng = stream(seed, "evaluation", "bootstrap")
-    cases = {"model": answers, "baseline": answers.constant(_baseline(answers, baseline))}
+    cases = {"model": answers, "baseline": baseline}
     values = {case: {m.name: float(of.measured(m)) for m in measures} for case, of in cases.items()}
     defined = [m for m in measures if np.isfinite(values["model"][m.name])]
     how = bootstrap.plan(answers, spec.n_bootstrap, rng)
@@ -51,7 +49,7 @@ def measure_all(
                 values[case][m.name],
                 spreads[case][m.name],
                 spec.confidence,
-                n_errorless=_n_errorless(answers, m.name),
+                n_errorless=answers.n_errorless(m.name),
             )
             for m in defined
             if np.isfinite(values[case][m.name])
@@ -65,23 +63,10 @@ def measure_all(
         errors={name: float(spread.std()) for name, spread in spreads["model"].items()},
         gains={m.name: _gain(m.name, values, drawn, how.scale, spec.confidence) for m in both},
         decisions=(
-            *_about_baseline(baseline),
             *_about_undefined(measures, defined),
             *_about_draws(how, spec.n_bootstrap),
         ),
     )
-
-
-def _baseline(answers: Answers, given: Floats | None) -> Floats:
-    return answers.average() if given is None else np.asarray(given, dtype=np.float64).reshape(-1)
-
-
-def _n_errorless(answers: Answers, metric: str) -> int:
-    """Rows that an errorless share can speak for: all for the accuracy, else those of the rarest class."""
-    if answers.probabilities is None or metric == "accuracy":
-        return answers.n_rows
-    sizes = np.bincount(answers.truth)
-    return int(sizes[sizes > 0].min())
 
 
 def _metric(measure: Measure, value: float, spread: Floats, confidence: float, *, n_errorless: int) -> Metric:
@@ -105,17 +90,10 @@ def _gain(
     return {"metric": name, "value": value, "low": float(value + low), "high": float(value + high)}
 
 
-def _about_baseline(given: Floats | None) -> list[Decision]:
-    if given is not None:
-        return []
-    reason = "no training shares were given, so the baseline knows these rows' own: a little too good"
-    return [Decision("evaluation", "baseline", "from the held-out rows", reason)]
-
-
 def _about_undefined(measures: list[Measure], defined: list[Measure]) -> list[Decision]:
     return [
         Decision("evaluation", m.name, "left out", "these held-out rows do not define it (a class is absent, "
-                 "or the target does not vary)")
+                 "the target does not vary, or nothing of that kind is in them)")
         for m in measures
         if m not in defined
     ]  # fmt: skip

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Function = Callable[..., Floats]
-Takes = Literal["labels", "probabilities", "values"]
+Takes = Literal["labels", "probabilities", "values", "sums", "matches"]
 
 N_BINS = 10
 """Bins of equal mass in `calibration_error`: 10, as most papers have it."""
@@ -29,7 +29,10 @@ N_BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A metric as evaluation runs it: `takes` says which answers the function wants beside the truth."""
+    """A metric as evaluation runs it: `takes` says which answers the function wants beside the truth.
+
+    `sums` and `matches`: the function takes one value with truth and answers summed up, and the weights.
+    """
 
     name: str
     function: Function
@@ -38,7 +41,7 @@ class Measure:
     version: int = 1
 
 
-def _ratio(top: Floats, bottom: Floats, otherwise: float = np.nan) -> Floats:
+def ratio(top: Floats, bottom: Floats, otherwise: float = np.nan) -> Floats:
     """`top / bottom`, and `otherwise` where `bottom` is zero."""
     top, bottom = np.broadcast_arrays(np.asarray(top, dtype=float), np.asarray(bottom, dtype=float))
     divided: Floats = np.divide(top, bottom, out=np.full(top.shape, otherwise), where=bottom > 0)
@@ -46,13 +49,13 @@ def _ratio(top: Floats, bottom: Floats, otherwise: float = np.nan) -> Floats:
 
 
 def _mean(losses: Floats, weights: Floats) -> Floats:
-    return _ratio(weights @ losses, weights.sum(axis=-1))
+    return ratio(weights @ losses, weights.sum(axis=-1))
 
 
-def _mean_over(values: Floats, present: NDArray[np.bool_]) -> Floats:
+def mean_over(values: Floats, present: NDArray[np.bool_]) -> Floats:
     """Mean over the last axis of what is present; NaN where nothing is."""
     kept = np.where(present, values, 0.0)
-    return _ratio(kept.sum(axis=-1), present.sum(axis=-1).astype(float))
+    return ratio(kept.sum(axis=-1), present.sum(axis=-1).astype(float))
 
 
 def _one_hot(classes: Ints, n_classes: int) -> Floats:
@@ -81,43 +84,43 @@ def accuracy(truth: Ints, predicted: Ints, weights: Floats) -> Floats:
 def balanced_accuracy(truth: Ints, predicted: Ints, weights: Floats) -> Floats:
     """Mean recall over the classes that occur."""
     right, support, _ = _tallies(truth, predicted, weights)
-    return _mean_over(_ratio(right, support, 0.0), support > 0)
+    return mean_over(ratio(right, support, 0.0), support > 0)
 
 
 def precision(truth: Ints, predicted: Ints, weights: Floats) -> Floats:
     """Of the rows given class 1, the share that is of it; 0 when none is given it."""
     right, support, given = (tally[..., 1] for tally in _tallies(truth, predicted, weights))
-    return np.where(support + given > 0, _ratio(right, given, 0.0), np.nan)
+    return np.where(support + given > 0, ratio(right, given, 0.0), np.nan)
 
 
 def recall(truth: Ints, predicted: Ints, weights: Floats) -> Floats:
     """Of the rows of class 1, the share given it; not defined when there is none."""
     right, support, _ = (tally[..., 1] for tally in _tallies(truth, predicted, weights))
-    return _ratio(right, support)
+    return ratio(right, support)
 
 
 def f1(truth: Ints, predicted: Ints, weights: Floats) -> Floats:
     """Harmonic mean of precision and recall of class 1."""
     right, support, given = (tally[..., 1] for tally in _tallies(truth, predicted, weights))
-    return _ratio(2.0 * right, support + given)
+    return ratio(2.0 * right, support + given)
 
 
 def macro_precision(truth: Ints, predicted: Ints, weights: Floats) -> Floats:
     """Mean precision over the classes that occur in the truth or in the answers."""
     right, support, given = _tallies(truth, predicted, weights)
-    return _mean_over(_ratio(right, given, 0.0), support + given > 0)
+    return mean_over(ratio(right, given, 0.0), support + given > 0)
 
 
 def macro_recall(truth: Ints, predicted: Ints, weights: Floats) -> Floats:
     """Mean recall over the classes that occur in the truth or in the answers."""
     right, support, given = _tallies(truth, predicted, weights)
-    return _mean_over(_ratio(right, support, 0.0), support + given > 0)
+    return mean_over(ratio(right, support, 0.0), support + given > 0)
 
 
 def macro_f1(truth: Ints, predicted: Ints, weights: Floats) -> Floats:
     """Mean F1 over the classes that occur in the truth or in the answers."""
     right, support, given = _tallies(truth, predicted, weights)
-    return _mean_over(_ratio(2.0 * right, support + given, 0.0), support + given > 0)
+    return mean_over(ratio(2.0 * right, support + given, 0.0), support + given > 0)
 
 
 def ranked(positive: Floats, score: Floats, weights: Floats) -> tuple[Floats, Floats]:
@@ -140,14 +143,14 @@ def binary_roc_auc(positive: Floats, score: Floats, weights: Floats) -> Floats:
     before = np.concatenate([np.zeros_like(hits[..., :1]), hits[..., :-1]], axis=-1)
     widths = np.diff(false, axis=-1, prepend=0.0)
     area = (widths * (hits + before)).sum(axis=-1) / 2.0
-    return _ratio(area, hits[..., -1] * false[..., -1])
+    return ratio(area, hits[..., -1] * false[..., -1])
 
 
 def binary_average_precision(positive: Floats, score: Floats, weights: Floats) -> Floats:
     """Precision at each score, weighted by the recall gained there; not defined without positives."""
     hits, false = ranked(positive, score, weights)
     gained = np.diff(hits, axis=-1, prepend=0.0)
-    return _ratio((gained * _ratio(hits, hits + false, 0.0)).sum(axis=-1), hits[..., -1])
+    return ratio((gained * ratio(hits, hits + false, 0.0)).sum(axis=-1), hits[..., -1])
 
 
 def _one_versus_rest(metric: Function, truth: Ints, probabilities: Floats, weights: Floats) -> Floats:
@@ -162,7 +165,7 @@ def _one_versus_rest(metric: Function, truth: Ints, probabilities: Floats, weigh
     if not each:
         return np.full(weights.shape[:-1], np.nan)
     stacked = np.stack(each, axis=-1)
-    return _mean_over(stacked, np.isfinite(stacked))
+    return mean_over(stacked, np.isfinite(stacked))
 
 
 def roc_auc(truth: Ints, probabilities: Floats, weights: Floats) -> Floats:
@@ -178,6 +181,24 @@ def roc_auc(truth: Ints, probabilities: Floats, weights: Floats) -> Floats:
 def average_precision(truth: Ints, probabilities: Floats, weights: Floats) -> Floats:
     """Average precision: of class 1 for two classes, else one versus rest, each class counted alike."""
     return _one_versus_rest(binary_average_precision, truth, probabilities, weights)
+
+
+def top_k_accuracy(truth: Ints, probabilities: Floats, weights: Floats, *, k: int) -> Floats:
+    """Share of the weight whose class is among the k likeliest; of equals, the earlier class goes first.
+
+    Not defined where there are no more than k classes, for it would always be 1.
+
+    >>> p = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]])
+    >>> float(top_k_accuracy(np.array([1, 0]), p, np.ones(2), k=2))
+    0.5
+    """
+    n_classes = probabilities.shape[1]
+    if n_classes <= k:
+        return np.full(weights.shape[:-1], np.nan)
+    of_truth = probabilities[np.arange(truth.size), truth][:, None]
+    earlier = np.arange(n_classes) < truth[:, None]
+    ahead = (probabilities > of_truth) | ((probabilities == of_truth) & earlier)
+    return _mean((ahead.sum(axis=1) < k).astype(float), weights)
 
 
 def log_loss(truth: Ints, probabilities: Floats, weights: Floats) -> Floats:
@@ -218,7 +239,7 @@ def calibration_error(truth: Ints, probabilities: Floats, weights: Floats) -> Fl
     score, hit = confidence_and_hit(truth, probabilities)
     bins = bins_of_equal_mass(score)
     gaps = weights @ (_one_hot(bins, int(bins.max()) + 1) * (score - hit)[:, None])
-    return _ratio(np.abs(gaps).sum(axis=-1), weights.sum(axis=-1))
+    return ratio(np.abs(gaps).sum(axis=-1), weights.sum(axis=-1))
 
 
 def mse(truth: Floats, values: Floats, weights: Floats) -> Floats:
@@ -243,9 +264,9 @@ def r2(truth: Floats, values: Floats, weights: Floats) -> Floats:
         return np.full(weights.shape[:-1], np.nan)
     centred = truth - truth.mean()  # a variance from raw squares would lose digits
     total = weights.sum(axis=-1)
-    spread = weights @ centred**2 - _ratio((weights @ centred) ** 2, total)
+    spread = weights @ centred**2 - ratio((weights @ centred) ** 2, total)
     spread = np.where(spread > 1e-12 * np.maximum(weights @ centred**2, 1e-300), spread, 0.0)
-    return 1.0 - _ratio(weights @ (truth - values) ** 2, spread)
+    return 1.0 - ratio(weights @ (truth - values) ** 2, spread)
 
 
 def median_absolute_error(truth: Floats, values: Floats, weights: Floats) -> Floats:
@@ -270,7 +291,7 @@ _ROC = "Hanley and McNeil (1982), The meaning and use of the area under a ROC cu
 _RETRIEVAL = "van Rijsbergen (1979), Information Retrieval, chapter 7"
 _GNEITING = "Gneiting (2011), Making and evaluating point forecasts"
 
-_SHARED = (
+SHARED = (
     Measure("accuracy", accuracy, "labels", "Sokolova and Lapalme (2009), A systematic analysis of measures"),
     Measure("balanced_accuracy", balanced_accuracy, "labels", "Brodersen et al. (2010), Balanced accuracy"),
     Measure("roc_auc", roc_auc, "probabilities", _ROC),
@@ -279,17 +300,26 @@ _SHARED = (
     Measure("brier", brier, "probabilities", "Brier (1950), Verification of forecasts"),
     Measure("calibration_error", calibration_error, "probabilities", "Nixon et al. (2019), arXiv:1904.01685"),
 )
-_BINARY = (
+BINARY = (
     Measure("precision", precision, "labels", _RETRIEVAL),
     Measure("recall", recall, "labels", _RETRIEVAL),
     Measure("f1", f1, "labels", _RETRIEVAL),
 )
-_MULTICLASS = (
+MULTICLASS = (
     Measure("precision", macro_precision, "labels", _RETRIEVAL),
     Measure("recall", macro_recall, "labels", _RETRIEVAL),
     Measure("f1", macro_f1, "labels", _RETRIEVAL),
+    *(
+        Measure(
+            f"top_{k}_accuracy",
+            partial(top_k_accuracy, k=k),
+            "probabilities",
+            "Russakovsky et al. (2015), ImageNet Large Scale Visual Recognition Challenge",
+        )
+        for k in (3, 5)
+    ),
 )
-_REGRESSION = (
+REGRESSION = (
     Measure("rmse", rmse, "values", _GNEITING),
     Measure("mae", mae, "values", _GNEITING),
     Measure("r2", r2, "values", "Kvålseth (1985), Cautionary note about R²"),
@@ -305,10 +335,3 @@ _REGRESSION = (
         for percent in (10, 50, 90)
     ),
 )
-
-METRICS: dict[str, dict[str, Measure]] = {
-    "binary": {measure.name: measure for measure in (*_SHARED, *_BINARY)},
-    "multiclass": {measure.name: measure for measure in (*_SHARED, *_MULTICLASS)},
-    "regression": {measure.name: measure for measure in _REGRESSION},
-}
-"""Task kind to name to metric."""

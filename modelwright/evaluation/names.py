@@ -45,6 +45,33 @@ NAMES: dict[str, Name] = {
     "r2": Name("R²", "share of the variance explained", "higher", None, 1.0),
     "median_absolute_error": Name("Median absolute error", "half of the rows are closer than this", "lower"),
     "mse": Name("MSE", "mean squared error", "lower"),
+    "top_3_accuracy": Name(
+        "Top-3 accuracy", "share with the class among the three likeliest", "higher", 0.0, 1.0, True
+    ),
+    "top_5_accuracy": Name("Top-5 accuracy", "share with the class among the five likeliest", "higher", 0.0, 1.0, True),
+    "micro_f1": Name("Micro F1", "F1 over all labels of all rows together", "higher", 0.0, 1.0, True),
+    "macro_f1": Name("Macro F1", "F1 of each label, each counted alike", "higher", 0.0, 1.0, True),
+    "subset_accuracy": Name("Exact match", "share of rows whose labels are all right", "higher", 0.0, 1.0, True),
+    "hamming_loss": Name("Hamming loss", "share of labels that are wrong", "lower", 0.0, 1.0, True),
+    "mase": Name("MASE", "mean error over that of repeating the season before, within the history", "lower"),
+    "smape": Name("sMAPE", "error in percent of the mean of truth and forecast", "lower", 0.0, 200.0),
+    "weighted_quantile_loss": Name(
+        "Weighted quantile loss", "error of the forecast quantiles over the size of the truth", "lower"
+    ),
+    "coverage_error": Name(
+        "Coverage error", "mean gap between a quantile's level and the share of the truth below it", "lower", 0.0, 1.0
+    ),
+    "map": Name("mAP", "precision averaged over recall, classes and overlaps of 0.5 to 0.95", "higher", 0.0, 1.0, True),
+    "ap50": Name("AP at 0.5", "the same, where half an overlap is enough", "higher", 0.0, 1.0, True),
+    "ap75": Name("AP at 0.75", "the same, where three quarters are asked", "higher", 0.0, 1.0, True),
+    "map_small": Name("mAP, small", "of things under 32 x 32 pixels", "higher", 0.0, 1.0, True),
+    "map_medium": Name("mAP, medium", "of things between 32 x 32 and 96 x 96 pixels", "higher", 0.0, 1.0, True),
+    "map_large": Name("mAP, large", "of things over 96 x 96 pixels", "higher", 0.0, 1.0, True),
+    "mean_iou": Name("Mean IoU", "overlap over union with the true mask, each class alike", "higher", 0.0, 1.0, True),
+    "mean_dice": Name("Mean Dice", "twice the overlap over both masks, each class alike", "higher", 0.0, 1.0, True),
+    "iou": Name("IoU", "overlap over union with the true mask", "higher", 0.0, 1.0, True),
+    "dice": Name("Dice", "twice the overlap over both masks together", "higher", 0.0, 1.0, True),
+    "pixel_accuracy": Name("Pixel accuracy", "share of pixels answered right", "higher", 0.0, 1.0, True),
     "pinball_10": Name("Pinball 0.1", "mean error where answering too high costs nine times as much", "lower"),
     "pinball_50": Name("Pinball 0.5", "half of the mean absolute error", "lower"),
     "pinball_90": Name("Pinball 0.9", "mean error where answering too low costs nine times as much", "lower"),
@@ -66,8 +93,38 @@ AUTO: dict[str, tuple[str, ...]] = {
     "binary": _CLASSES,
     "multiclass": _CLASSES,
     "regression": ("rmse", "mae", "r2", "median_absolute_error", "mse", "pinball_10", "pinball_90"),
-}
+    "multilabel": (
+        "micro_f1", "macro_f1", "average_precision", "roc_auc", "subset_accuracy", "hamming_loss", "log_loss",
+    ),
+    "forecast": ("mase", "smape", "mae", "rmse"),
+    "detection": ("map", "ap50", "ap75", "map_small", "map_medium", "map_large"),
+    "segmentation": ("mean_iou", "mean_dice", "pixel_accuracy"),
+}  # fmt: skip
 """What is measured when nothing is asked for; `pinball_50` is half of `mae`, so it must be asked for."""
 
-FALLBACK = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
+FALLBACK = {
+    "binary": "roc_auc",
+    "multiclass": "log_loss",
+    "regression": "rmse",
+    "multilabel": "average_precision",
+    "forecast": "mase",
+    "detection": "map",
+    "segmentation": "mean_iou",
+}
 """The primary metric when the leaderboard names none that evaluation knows."""
+
+
+def unasked(kind: str, n_classes: int, *, quantiles: bool) -> tuple[str, ...]:
+    """What `auto` measures for a task: `AUTO`, and what its classes or quantiles make sense of.
+
+    >>> unasked("segmentation", 2, quantiles=False)[-2:]
+    ('iou', 'dice')
+    """
+    more: tuple[str, ...] = ()
+    if kind == "multiclass":
+        more = tuple(f"top_{k}_accuracy" for k in (3, 5) if n_classes >= 2 * k)
+    elif kind == "segmentation" and n_classes == 2:
+        more = ("iou", "dice")
+    elif kind == "forecast" and quantiles:
+        more = ("weighted_quantile_loss", "coverage_error")
+    return (*AUTO[kind], *more)

@@ -9,6 +9,7 @@ import numpy as np
 
 from modelwright.core.errors import UserError, nearest
 from modelwright.evaluation import bootstrap
+from modelwright.evaluation.answers import Answers
 from modelwright.evaluation.names import NAMES
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from modelwright.core.data import Dataset, Schema
-    from modelwright.evaluation.answers import Answers
     from modelwright.evaluation.metrics import Ints, Measure
+    from modelwright.evaluation.sums import Held
 
 MIN_ROWS = 30
 """Fewer rows than this say too little to be a slice."""
@@ -102,7 +103,7 @@ def _edge(value: float, *, moments: bool) -> str:
 
 
 def slices(
-    answers: Answers,
+    answers: Held,
     data: Dataset,
     measure: Measure,
     names: Sequence[str],
@@ -132,15 +133,15 @@ def slices(
     return sorted(found, key=lambda one: (sign * one["value"], one["column"], one["level"]))
 
 
-def _can_be_measured(answers: Answers, rows: Ints, measure: Measure) -> bool:
-    if measure.name not in OF_CLASSES:
+def _can_be_measured(answers: Held, rows: Ints, measure: Measure) -> bool:
+    if measure.name not in OF_CLASSES or not isinstance(answers, Answers) or answers.truth.ndim > 1:
         return True
     sizes = np.bincount(answers.truth[rows], minlength=2)
     return int((sizes >= MIN_PER_CLASS).sum()) >= 2
 
 
 def _one(
-    answers: Answers,
+    answers: Held,
     rows: Ints,
     measure: Measure,
     confidence: float,

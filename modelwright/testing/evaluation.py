@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     import polars as pl
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from modelwright.core.data import Dataset
     from modelwright.core.values import Trained
     from modelwright.evaluation.metrics import Measure
+    from modelwright.evaluation.sums import Held
 
 
 def check_measure(measure: Measure, truth: np.ndarray, answer: np.ndarray) -> None:
@@ -23,7 +24,7 @@ def check_measure(measure: Measure, truth: np.ndarray, answer: np.ndarray) -> No
     the number lies within the metric's bounds, and no weight at all gives NaN without a warning.
 
     >>> import numpy as np
-    >>> from modelwright.evaluation.metrics import METRICS
+    >>> from modelwright.evaluation.catalogue import METRICS
     >>> check_measure(METRICS["regression"]["mae"], np.array([1.0, 2.0]), np.array([1.5, 2.0]))
     """
     import numpy as np
@@ -59,6 +60,40 @@ def _check_repeats(measure: Measure, truth: np.ndarray, answer: np.ndarray, time
     repeated = float(measure.function(truth[rows], answer[rows], np.ones(rows.size)))
     np.testing.assert_allclose(
         weighted, repeated, rtol=1e-9, err_msg=f"{measure.name}: a weight of k is not the row k times"
+    )
+
+
+def check_evidence(measure: Measure, evidence: Held, repeated: Callable[[np.ndarray], Held]) -> None:
+    """The same contract for a metric of summed-up rows; `repeated(times)` gives the rows so many times.
+
+    >>> import numpy as np
+    >>> from modelwright.evaluation.catalogue import METRICS
+    >>> from modelwright.evaluation.masks import mask_sums
+    >>> pictures = [np.array([[3.0, 1.0], [0.0, 2.0]]), np.array([[5.0, 0.0], [1.0, 1.0]])]
+    >>> again = lambda times: mask_sums(list(np.repeat(pictures, times, axis=0)), ("a", "b"))
+    >>> check_evidence(METRICS["segmentation"]["dice"], again(np.array([1, 1])), again)
+    """
+    import numpy as np
+
+    from modelwright.evaluation.names import NAMES
+
+    rng = np.random.default_rng(0)
+    many = rng.integers(0, 4, size=(5, evidence.n_rows)).astype(float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        together = evidence.measured(measure, many)
+        alone = np.array([float(evidence.measured(measure, weights)) for weights in many])
+        nothing = float(evidence.measured(measure, np.zeros(evidence.n_rows)))
+    assert together.shape == (5,), f"{measure.name}: weights of shape (5, n) gave shape {together.shape}"
+    np.testing.assert_allclose(together, alone, rtol=1e-12, err_msg=f"{measure.name}: batch and single differ")
+    assert np.isnan(nothing), f"{measure.name}: no rows at all gave {nothing}"
+    bounds = NAMES[measure.name]
+    for number in together[np.isfinite(together)]:
+        assert bounds.low is None or number >= bounds.low - 1e-12, f"{measure.name}: {number} is too low"
+        assert bounds.high is None or number <= bounds.high + 1e-12, f"{measure.name}: {number} is too high"
+    again = float(repeated(many[0].astype(int)).measured(measure))
+    np.testing.assert_allclose(
+        together[0], again, rtol=1e-9, err_msg=f"{measure.name}: a weight of k is not the row k times"
     )
 
 

@@ -57,7 +57,8 @@ def suppress(boxes: Floats, classes: np.ndarray, *, overlap: float, most: int) -
     """
     apart = boxes.astype(np.float64) + 2.0 * classes[:, None]  # boxes of two classes never meet
     areas = (apart[:, 2] - apart[:, 0]) * (apart[:, 3] - apart[:, 1])
-    waiting, kept = np.arange(len(boxes)), []
+    waiting = np.arange(len(boxes))
+    kept: list[int] = []
     while waiting.size and len(kept) < most:
         first, others = waiting[0], waiting[1:]
         kept.append(int(first))

@@ -21,7 +21,8 @@ class Task:
 
     - `binary`, `multiclass`: float32 (n, K), probabilities of the classes, rows sum to 1
     - `multilabel`: float32 (n, K), the probability of each label by itself
-    - `regression`: float64 (n,); `forecast`: float64 (n, horizon)
+    - `regression`: float64 (n,); `forecast`: float64 (n, horizon), or (n, horizon, len(quantiles)) where
+      `quantiles` (levels such as 0.1, 0.5, 0.9, rising) are forecast
     - `detection`: float32 (n, A, 4 + K): left, top, right, bottom as shares of the image, then class scores
     - `segmentation`: float32 (n, K, height, width): class probabilities at the network's own size
     """
@@ -30,6 +31,7 @@ class Task:
     target: str
     classes: tuple[str, ...] = ()
     horizon: int = 0
+    quantiles: tuple[float, ...] = ()
 
     @property
     def is_classification(self) -> bool:
@@ -145,7 +147,8 @@ class Signature:
 
 
 def _plain_task(task: Task) -> dict[str, Any]:
-    return {"kind": task.kind, "target": task.target, "classes": list(task.classes), "horizon": task.horizon}
+    plain = {"kind": task.kind, "target": task.target, "classes": list(task.classes), "horizon": task.horizon}
+    return {**plain, "quantiles": list(task.quantiles)}
 
 
 def _task(plain: Mapping[str, Any]) -> Task:
@@ -154,4 +157,5 @@ def _task(plain: Mapping[str, Any]) -> Task:
         target=plain["target"],
         classes=tuple(plain["classes"]),
         horizon=int(plain.get("horizon", 0)),
+        quantiles=tuple(float(level) for level in plain.get("quantiles", ())),
     )

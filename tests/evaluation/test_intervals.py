@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from modelwright.evaluation import EvaluateSpec, bootstrap
-from modelwright.evaluation.answers import Answers, measures_of
-from modelwright.evaluation.measuring import measure_all
+from modelwright.evaluation.answers import Answers
+from modelwright.evaluation.catalogue import measures_of
+from modelwright.evaluation.measuring import Measured, measure_all
 
 
 def logistic(n_rows: int, seed: int, n_classes: int = 2) -> Answers:
@@ -46,6 +47,12 @@ def numbers(n_rows: int, seed: int) -> Answers:
     )
 
 
+def measured(answers: Answers, measures: Any, spec: EvaluateSpec, answer: Any = None, *, seed: int = 0) -> Measured:
+    """All metrics against the constant answer: `answer`, or the rows' own average."""
+    base = answers.constant(answers.average() if answer is None else answer)
+    return measure_all(answers, base, measures, spec, seed=seed)
+
+
 def coverage(make: Any, kind: str, names: list[str], n_rows: int) -> dict[str, float]:
     """How often the 95 % interval of `n_rows` rows holds the value of 200,000."""
     measures = measures_of(kind, names)
@@ -53,7 +60,7 @@ def coverage(make: Any, kind: str, names: list[str], n_rows: int) -> dict[str, f
     n_tries, held = 250, dict.fromkeys(names, 0)
     spec = EvaluateSpec(n_bootstrap=200)
     for seed in range(n_tries):
-        found = measure_all(make(n_rows, seed), measures, spec, seed=seed, baseline=None)
+        found = measured(make(n_rows, seed), measures, spec, seed=seed)
         for metric in found.metrics:
             held[metric.name] += metric.low <= truth[metric.name] <= metric.high
     return {name: count / n_tries for name, count in held.items()}
@@ -87,9 +94,7 @@ def test_a_sub_sample_gives_intervals_of_the_same_width() -> None:
 
 def test_same_seed_same_bits_and_another_seed_another_interval() -> None:
     answers, measures, spec = logistic(200, 3), measures_of("binary", ["roc_auc"]), EvaluateSpec()
-    first, again, other = (
-        measure_all(answers, measures, spec, seed=seed, baseline=None).metrics[0] for seed in (1, 1, 2)
-    )
+    first, again, other = (measured(answers, measures, spec, seed=seed).metrics[0] for seed in (1, 1, 2))
     assert first == again
     assert first.value == other.value
     assert first.low != other.low
@@ -101,9 +106,9 @@ def test_the_gain_is_paired() -> None:
     shares = answers.probabilities.mean(axis=0)  # type: ignore[union-attr]
     constant = answers.constant(shares)
     measures = measures_of("binary", ["log_loss"])
-    nothing = measure_all(constant, measures, EvaluateSpec(), seed=0, baseline=shares).gains["log_loss"]
+    nothing = measured(constant, measures, EvaluateSpec(), shares).gains["log_loss"]
     assert nothing["low"] == nothing["value"] == nothing["high"] == 0.0
-    real = measure_all(answers, measures, EvaluateSpec(), seed=0, baseline=shares)
+    real = measured(answers, measures, EvaluateSpec(), shares)
     own = real.metrics[0].high - real.metrics[0].low
     assert 0 < float(real.gains["log_loss"]["high"]) - float(real.gains["log_loss"]["low"]) < 2 * own
 
@@ -112,7 +117,7 @@ def test_without_a_single_error_the_interval_is_not_a_point() -> None:
     answers = logistic(60, 5)
     flawless = replace(answers, predicted=answers.truth)
     measures = measures_of("binary", ["accuracy", "recall"])
-    accuracy, recall = measure_all(flawless, measures, EvaluateSpec(), seed=0, baseline=None).metrics
+    accuracy, recall = measured(flawless, measures, EvaluateSpec()).metrics
     n_rarest = int(np.bincount(answers.truth).min())
     assert accuracy.low == pytest.approx(0.05 ** (1 / answers.n_rows))
     assert recall.low == pytest.approx(0.05 ** (1 / n_rarest))
@@ -121,10 +126,7 @@ def test_without_a_single_error_the_interval_is_not_a_point() -> None:
 
 def test_a_wider_confidence_gives_a_wider_interval() -> None:
     answers, measures = numbers(100, 6), measures_of("regression", ["rmse"])
-    narrow, wide = (
-        measure_all(answers, measures, EvaluateSpec(confidence=c), seed=0, baseline=None).metrics[0]
-        for c in (0.8, 0.99)
-    )
+    narrow, wide = (measured(answers, measures, EvaluateSpec(confidence=c)).metrics[0] for c in (0.8, 0.99))
     assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
 
 
@@ -135,6 +137,6 @@ def test_cost_is_bounded(n_rows: int, n_classes: int) -> None:
     answers = logistic(n_rows, 7, n_classes)
     kind = "binary" if n_classes == 2 else "multiclass"
     began = time.process_time()
-    found = measure_all(answers, measures_of(kind, list(AUTO[kind])), EvaluateSpec(), seed=0, baseline=None)
+    found = measured(answers, measures_of(kind, list(AUTO[kind])), EvaluateSpec())
     assert time.process_time() - began < 20.0  # some 3 s on a quiet machine, of the processor's own time
     assert any(decision.about == "intervals" for decision in found.decisions)

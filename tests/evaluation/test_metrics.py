@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as theirs
 
 from modelwright.evaluation import metrics as ours
-from modelwright.evaluation.metrics import METRICS
+from modelwright.evaluation.catalogue import METRICS
 from modelwright.evaluation.names import AUTO, FALLBACK, NAMES
 from modelwright.testing.evaluation import check_measure
 
