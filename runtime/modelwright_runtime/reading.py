@@ -6,6 +6,9 @@ and serving both read cells through `read_cell`, so a served row is read exactly
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -17,7 +20,11 @@ Kind = Literal[
     "number", "category", "boolean", "datetime", "text", "image", "audio", "series", "boxes", "mask", "labels"
 ]
 Value = float | str | None
+Whole = bytes | list[float] | list[str] | None
 
+MEDIA = ("image", "audio", "mask")
+MAX_MEDIA_BYTES = 2**26
+MAX_SERIES_VALUES = 2**22
 CURRENCIES = "$€£¥₹₽₩"
 _BLANKS = re.compile(r"\s+")  # \s covers the no-break and the thin blanks too
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
@@ -92,6 +99,8 @@ def is_missing(text: str, reading: Reading) -> bool:
 
 def read_cell(cell: Any, reading: Reading) -> Value:
     """Read one cell: a finite number, a text or None. Datetimes are seconds since 1970, booleans 0 or 1.
+
+    Images, sounds, series and labels are no single values: `read_whole` reads them.
 
     Raises `CellError` with the reason when the cell is neither missing nor readable.
 
@@ -267,3 +276,138 @@ def _parse_datetime(text: str, reading: Reading) -> datetime:
             pass
     expected = " or ".join(reading.formats) or "2024-12-31 or 2024-12-31T23:59:59"
     raise CellError(f"not a date of the form {expected}: {text!r}"[:120])
+
+
+def read_whole(cell: Any, reading: Reading) -> Whole:
+    """Read a cell that is no single value: a file's bytes, a list of numbers, a list of texts, or None.
+
+    Images, masks and sounds are bytes, or their base64, also as a `data:` URI; the file is not opened here. A series
+    is a list of numbers, or a text such as `[1, 2]`, `1;2,5;3`, `1 2 3` or `1,2,3`: NaN where a value is missing,
+    None where all are. Labels are a list of texts, or a text parted by `|`, `;` or `,`.
+
+    Raises `CellError` with the reason when the cell is neither missing nor readable.
+
+    >>> read_whole("data:image/png;base64,iVBORw0K", Reading(column="photo", kind="image"))
+    b'\\x89PNG\\r\\n'
+    >>> read_whole("1;2,5;", Reading(column="s", kind="series"))
+    [1.0, 2.5, nan]
+    >>> read_whole("war|love", Reading(column="l", kind="labels"))
+    ['war', 'love']
+    """
+    if isinstance(cell, str):
+        cell = cell.strip()
+        if is_missing(cell, reading):
+            return None
+    elif cell is None or type(cell).__name__ == "NAType" or (isinstance(cell, float) and cell != cell):
+        return None
+    if reading.kind in MEDIA:
+        return _read_file(cell)
+    if reading.kind == "series":
+        return _read_series(cell)
+    if reading.kind == "labels":
+        return _read_labels(cell)
+    raise CellError(f"{reading.kind} are not read from a cell")
+
+
+def _read_file(cell: Any) -> bytes:
+    if isinstance(cell, str):
+        data = _from_base64(cell)
+    elif isinstance(cell, (bytes, bytearray, memoryview)):
+        data = bytes(cell)
+    else:
+        raise CellError(f"neither a file's bytes nor their base64: {_shown(cell)}")
+    if not data:
+        raise CellError("a file of 0 bytes")
+    if len(data) > MAX_MEDIA_BYTES:
+        raise CellError(f"a file of {len(data):,} bytes; at most {MAX_MEDIA_BYTES:,} are read")
+    return data
+
+
+def _from_base64(text: str) -> bytes:
+    if len(text) > 2 * MAX_MEDIA_BYTES:
+        raise CellError(f"a file of more than {MAX_MEDIA_BYTES:,} bytes")
+    head, comma, rest = text.partition(",")
+    if comma and head.startswith("data:"):
+        if not head.endswith(";base64"):
+            raise CellError("a data: URI must be of base64")
+        text = rest
+    if not text.isascii():
+        raise CellError(f"no base64 of a file: {text[:60]!r}")
+    if any(mark in text for mark in " \n\r\t"):
+        text = "".join(text.split())
+    if "-" in text or "_" in text:
+        text = text.replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise CellError(f"no base64 of a file: {text[:60]!r}") from None
+
+
+def _read_series(cell: Any) -> list[float] | None:
+    """Numbers, NaN where one is missing or not finite; None when there is none at all."""
+    if isinstance(cell, str):
+        values = _parse_series(cell)
+    else:
+        if hasattr(cell, "tolist"):
+            cell = cell.tolist()
+        elif hasattr(cell, "to_list"):
+            cell = cell.to_list()
+        if not isinstance(cell, (list, tuple)):
+            raise CellError(f"no list of numbers: {_shown(cell)}")
+        values = list(cell)
+    if len(values) > MAX_SERIES_VALUES:
+        raise CellError(f"a series of {len(values):,} values; at most {MAX_SERIES_VALUES:,} are read")
+    if not set(map(type, values)) <= {float, int}:
+        values = [_step(value) for value in values]
+    try:
+        numbers = [float(value) for value in values]
+    except OverflowError:
+        raise CellError("a number is beyond a 64-bit float") from None
+    finite = [number if math.isfinite(number) else math.nan for number in numbers]
+    return finite if any(number == number for number in finite) else None
+
+
+def _step(value: Any) -> float:
+    if value is None or (isinstance(value, str) and value.strip().casefold() in ("", "nan", "null", "none", "na")):
+        return math.nan
+    if isinstance(value, (list, tuple, dict, bytes)):
+        raise CellError(f"no flat list of numbers: {_shown(value)}")
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise CellError(f"not a number in a list of numbers: {_shown(value)}") from None
+
+
+def _parse_series(text: str) -> list[Any]:
+    """The parts of a text: JSON, or parted by semicolons (then a comma is a decimal mark), blanks or commas."""
+    if text.startswith("["):
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            raise CellError(f"no list of numbers: {text[:60]!r}") from None
+        if not isinstance(found, list):
+            raise CellError(f"no list of numbers: {text[:60]!r}")
+        return found
+    if ";" in text:
+        return [part.strip().replace(",", ".") for part in text.split(";")]
+    if "," in text:
+        return [part.strip() for part in text.split(",")]
+    return list(text.split())
+
+
+def _read_labels(cell: Any) -> list[str]:
+    if isinstance(cell, str):
+        if cell.startswith("["):
+            try:
+                cell = json.loads(cell)
+            except (ValueError, RecursionError):
+                raise CellError(f"no list of labels: {cell[:60]!r}") from None
+        else:
+            mark = next((mark for mark in "|;," if mark in cell), None)
+            cell = cell.split(mark) if mark else [cell]
+    if hasattr(cell, "tolist"):
+        cell = cell.tolist()
+    if not isinstance(cell, (list, tuple)) or any(isinstance(item, (list, dict, bytes)) for item in cell):
+        raise CellError(f"no list of labels: {_shown(cell)}")
+    labels = (as_text(item).strip() for item in cell if item is not None)
+    return list(dict.fromkeys(label for label in labels if label))
