@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from modelwright.cleaning.media import audio_faults, boxes_text, form_of, image_faults, tidy_boxes
 from modelwright.core.data import ROW_ID, Column, Dataset, Decision, Role
 from modelwright.core.errors import UserError
-from modelwright_runtime.reading import Reading
+from modelwright_runtime.reading import CellError, Reading, as_text, read_whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Size = tuple[int, int] | None
 SpecialKind = Literal["image", "mask", "audio", "series", "labels", "boxes"]
 BATCH_ROWS = 256
-PEEKED_CELLS = 20
+PEEKED_ROWS, PEEKED_CELLS = 200, 20
 MEDIA = ("image", "mask", "audio")
 ANSWERS = ("boxes", "mask")
 BOX_FIELDS = ("x", "y", "width", "height", "label")
@@ -51,7 +51,10 @@ def special_kinds(data: Dataset, spec: CleanSpec) -> dict[str, tuple[SpecialKind
     import polars as pl
 
     found: dict[str, tuple[SpecialKind, str]] = {}
-    for name, dtype in data.table.collect_schema().items():
+    dtypes = data.table.collect_schema()
+    texts = [name for name, dtype in dtypes.items() if dtype == pl.String]
+    first = data.table.select(texts).head(PEEKED_ROWS).collect()  # at once: a table may have thousands of columns
+    for name, dtype in dtypes.items():
         if name == ROW_ID:
             continue
         asked = spec.kinds.get(name)
@@ -59,13 +62,15 @@ def special_kinds(data: Dataset, spec: CleanSpec) -> dict[str, tuple[SpecialKind
             kind = _binary_kind(data, name, spec)
         elif isinstance(dtype, (pl.List, pl.Array)):
             kind = _list_kind(dtype.inner)
+        elif dtype == pl.String and (asked == "labels" or asked == "series"):
+            kind = asked, "asked for"
+        elif dtype == pl.String and asked is None:
+            kind = _written_series(first[name])
         elif asked in ("labels", "series", "boxes", *MEDIA):
-            kind = ("labels", "asked for") if asked == "labels" and dtype == pl.String else None
-            if kind is None:
-                raise UserError(
-                    "clean.kind", f"the column {name!r} of {dtype} cannot be read as {asked}.",
-                    hint="pictures and sounds are bytes, series lists of numbers, boxes lists of objects",
-                )  # fmt: skip
+            raise UserError(
+                "clean.kind", f"the column {name!r} of {dtype} cannot be read as {asked}.",
+                hint="pictures and sounds are bytes, series lists of numbers, boxes lists of objects",
+            )  # fmt: skip
         else:
             continue
         if kind is not None:
@@ -89,6 +94,22 @@ def _binary_kind(data: Dataset, name: str, spec: CleanSpec) -> tuple[SpecialKind
     if form == "image" and ("mask" in name.casefold() or name == spec.target):
         return "mask", f"{why}, and it is {'to be predicted' if name == spec.target else 'named a mask'}"
     return form, why
+
+
+def _written_series(first: pl.Series) -> tuple[SpecialKind, str] | None:
+    """Texts such as `[0.5, 0.7]`, which is how lists of numbers come out of JSON and Parquet."""
+    present = first.filter(first != "")
+    if not present.len() or not present.str.starts_with("[").all():
+        return None
+    cells = present.head(PEEKED_CELLS).to_list()
+    reading = Reading(column=first.name, kind="series")
+    if not all("," in cell for cell in cells):
+        return None
+    try:
+        found = [read_whole(cell, reading) for cell in cells]
+    except CellError:
+        return None
+    return ("series", "its cells are lists of numbers, written out") if any(found) else None
 
 
 def _list_kind(inner: Any) -> tuple[SpecialKind, str] | None:
@@ -161,15 +182,13 @@ def _batches(data: Dataset, names: Sequence[str]) -> Any:
 def _typed(name: str, kind: SpecialKind, data: Dataset) -> pl.Expr:
     import polars as pl
 
-    from modelwright.cleaning.series import as_labels, as_series, separator_of
+    from modelwright.cleaning.series import as_labels, as_series, read_texts
 
-    if kind == "series":
-        return as_series(pl.col(name)).alias(name)
-    if kind == "labels":
-        is_text = data.table.collect_schema()[name] == pl.String
-        mark = separator_of(data.table.select(name).head(10_000).collect()[name].drop_nulls()) if is_text else ""
-        return as_labels(pl.col(name), mark).alias(name)
-    return pl.col(name)
+    if kind not in ("series", "labels"):
+        return pl.col(name)
+    if data.table.collect_schema()[name] == pl.String:
+        return read_texts(Reading(column=name, kind=kind))
+    return (as_series if kind == "series" else as_labels)(pl.col(name)).alias(name)
 
 
 class _Found:
@@ -239,13 +258,17 @@ class _Found:
     def _series(self, name: str, ids: list[int], cells: pl.Series) -> None:
         import polars as pl
 
-        from modelwright.cleaning.series import as_series
+        from modelwright.cleaning.series import as_series, read_texts
 
-        values = cells.to_frame().select(as_series(pl.col(name)))[name]
+        is_text = cells.dtype == pl.String
+        reader = read_texts(Reading(column=name, kind="series")) if is_text else as_series(pl.col(name))
+        values = cells.to_frame().select(reader)[name]
         empty = values.is_null() & cells.is_not_null()
         lost = [row for row, none in zip(ids, empty, strict=True) if none]
         self.missing[name] += lost
-        self.changed += [(row, name, "no number", None, "series", "a series without any number") for row in lost]
+        texts = [as_text(cell) for cell in cells.filter(empty).to_list()]
+        why = "a series without any number"
+        self.changed += [(row, name, text, None, "series", why) for row, text in zip(lost, texts, strict=True)]
         known = values.drop_nulls()
         if known.len():
             lengths = known.list.len()

@@ -56,6 +56,8 @@ def locate(source: str) -> list[Path]:
             f"`{source}` may not be read: {problem.strerror}.",
             hint="ask its owner for the right to read it",
         ) from problem
+    except UserError:
+        raise
     except (OSError, ValueError) as problem:  # a name that is too long, or with a NUL in it
         raise UserError("collection.missing", f"there is no file `{source[:200]}`: {problem}.") from problem
     raise UserError("collection.missing", f"there is no file `{source}`.", hint=_nearby(path))

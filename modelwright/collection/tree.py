@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "val": "validation",
     "valid": "validation", "validation": "validation", "dev": "validation",
 }  # fmt: skip
+OTHER_FILES = re.compile(r"(idx[13]-ubyte|\.ts)(\.gz)?$")
 MOST_FILES = 2_000_000
 HARMLESS_BYTES = 64 * 2**20
 _LITTER = {"thumbs.db", "desktop.ini", "__macosx"}
@@ -122,8 +124,6 @@ def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def _pieces(name: str) -> Iterator[tuple[bool, str]]:
-    import re
-
     for piece in re.findall(r"[0-9]{1,18}|[^0-9]+|[0-9]+", name):
         yield piece.isdigit() and len(piece) <= 18 and piece.isascii(), piece
 
@@ -152,7 +152,8 @@ def media_files(source: str) -> tuple[Found, ...]:
     if not path.is_dir() and (path.exists() or not any(mark in source for mark in "*?[")):
         return ()
     tree = tree_of(source, 0, 1.0)
-    return tree.files if tree and tree.media() else ()
+    special = tree and (tree.media() or any(OTHER_FILES.search(found.name) for found in tree.files))
+    return tree.files if tree and special else ()
 
 
 def _tree_of_files(root: Path, paths: list[Path]) -> Tree:
