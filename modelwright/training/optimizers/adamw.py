@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from modelwright.core.spec import Spec
-from modelwright.training.optimizers.base import OptimizerMethod
+from modelwright.training.optimizers.base import Memory, OptimizerMethod
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -18,7 +18,7 @@ class AdamWSpec(Spec):
 
     learning_rate: float = Field(1e-3, gt=0, le=10, description="size of a step")
     weight_decay: float = Field(0.01, ge=0, lt=10, description="share of a weight lost a step, times the rate")
-    betas: tuple[float, float] = Field(
+    betas: tuple[Memory, Memory] = Field(
         (0.9, 0.999), description="memory (0 to under 1) of the gradient's mean and of its square's"
     )
     eps: float = Field(1e-8, gt=0, lt=1, description="added to the root of the squares")

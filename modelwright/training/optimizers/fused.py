@@ -21,13 +21,11 @@ import torch
 from torch.optim import Adagrad, Adam, AdamW, Optimizer
 from torch.optim.sgd import SGD
 
-_FUSED_ON = ("cpu", "cuda")
 
-
-def runs_on(groups: list[dict[str, Any]]) -> bool:
-    """Whether all parameters are floats on devices for which torch has fused kernels."""
+def runs_on(groups: list[dict[str, Any]], devices: tuple[str, ...] = ("cpu", "cuda")) -> bool:
+    """Whether all parameters are floats on devices for which torch has the fused kernel."""
     parameters = [parameter for group in groups for parameter in group["params"]]
-    return all(parameter.is_floating_point() and parameter.device.type in _FUSED_ON for parameter in parameters)
+    return all(parameter.is_floating_point() and parameter.device.type in devices for parameter in parameters)
 
 
 class _Short(Optimizer):

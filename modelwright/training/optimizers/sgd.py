@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, model_validator
 
 from modelwright.core.spec import Spec
-from modelwright.training.optimizers.base import OptimizerMethod
+from modelwright.training.optimizers.base import Memory, OptimizerMethod
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -18,7 +18,7 @@ class SgdSpec(Spec):
 
     learning_rate: float = Field(0.05, gt=0, le=1000, description="size of a step")
     weight_decay: float = Field(0.0, ge=0, lt=10, description="added to the gradient per unit of weight (L2)")
-    momentum: float = Field(0.9, ge=0, lt=1, description="share of the last step that is kept")
+    momentum: Memory = Field(0.9, description="share of the last step that is kept (0 to under 1)")
     nesterov: bool = Field(True, description="whether the gradient is followed from where momentum leads")
 
     @model_validator(mode="after")

@@ -72,14 +72,17 @@ def _fits(optimizer: Optimizer, state: Mapping[int, Any], groups: list[dict[str,
 
 
 def _plain(value: Any, path: str, tensors: dict[str, Tensor], seen: set[int]) -> Any:
-    from torch import Tensor
+    import torch
 
-    if isinstance(value, Tensor):
+    if isinstance(value, torch.Tensor):
         # safetensors refuses tensors that share memory, as some of L-BFGS's do
         shares = value.untyped_storage().data_ptr() in seen
         seen.add(value.untyped_storage().data_ptr())
-        tensors[path] = value.detach().clone() if shares or not value.is_contiguous() else value.detach()
-        return {"tensor": path}
+        strides = value.stride()
+        order = sorted(range(value.ndim), key=lambda axis: -strides[axis])
+        value = value.detach().permute(order)
+        tensors[path] = value.contiguous() if not shares else value.clone(memory_format=torch.contiguous_format)
+        return {"tensor": [path, order]}
     if isinstance(value, Mapping):
         return {"map": {str(key): _plain(inner, f"{path}.{key}", tensors, seen) for key, inner in value.items()}}
     if isinstance(value, (list, tuple)):
@@ -95,7 +98,10 @@ def _whole(value: Any, tensors: Mapping[str, Tensor]) -> Any:
         return value
     ((kind, inner),) = value.items()
     if kind == "tensor":
-        return tensors[inner]
+        name, order = inner
+        # A copy with the order of axes and the alignment of memory that the first had: sums depend on both.
+        copy = tensors[name].clone()
+        return copy.permute([order.index(axis) for axis in range(len(order))])
     if kind == "map":
         return {key: _whole(part, tensors) for key, part in inner.items()}
     parts = [_whole(part, tensors) for part in inner]
