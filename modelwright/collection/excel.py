@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from modelwright.collection.columnar import plain_piece
 from modelwright.collection.header import find_header, numbered
 from modelwright.collection.piece import Notes, Piece
+from modelwright.collection.plain import plain_piece
 from modelwright.core.errors import UserError, nearest
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from modelwright.collection.base import SourceSpec
 
 SAMPLE_ROWS = 200
@@ -21,13 +23,12 @@ def read_excel(path: Path, name: str, source: SourceSpec, notes: Notes) -> Piece
     from dataclasses import replace
 
     import fastexcel
-    import pyarrow as pa
 
     try:
         book = fastexcel.read_excel(path)
         sheet = _sheet(book.sheet_names, source.sheet, name, notes)
         sample = book.load_sheet(sheet, header_row=None, n_rows=SAMPLE_ROWS, dtypes="string")
-        rows = _rows(sample.to_arrow())
+        rows = _rows(sample.to_polars())
         if not rows:
             raise UserError(
                 "collection.empty",
@@ -36,7 +37,7 @@ def read_excel(path: Path, name: str, source: SourceSpec, notes: Notes) -> Piece
             )
         has_header, why = (source.header == "yes", "given") if source.header != "auto" else find_header(rows)
         loaded = book.load_sheet(sheet, header_row=0 if has_header else None, schema_sample_rows=None)
-        table = pa.Table.from_batches([loaded.to_arrow()])
+        table = loaded.to_polars()
     except fastexcel.FastExcelError as problem:
         raise UserError(
             "collection.excel",
@@ -45,10 +46,10 @@ def read_excel(path: Path, name: str, source: SourceSpec, notes: Notes) -> Piece
         ) from problem
     notes.decide("header", "yes" if has_header else "no", why)
     if not has_header:
-        table = table.rename_columns(numbered(table.num_columns))
-    elif table.num_columns:
-        table = table.rename_columns([name if name else "" for name in rows[0][: table.num_columns]])
-    piece = plain_piece(table, name, notes)
+        labels = numbered(table.width)
+    else:
+        labels = rows[0][: table.width]
+    piece = plain_piece(list(zip(labels, table.get_columns(), strict=True)), name, notes)
     return replace(piece, about={"sheet": sheet, "header": has_header, "header_why": why})
 
 
@@ -64,6 +65,5 @@ def _sheet(names: list[str], wanted: str | None, name: str, notes: Notes) -> str
     return wanted
 
 
-def _rows(batch: Any) -> list[list[str]]:
-    columns = [column.to_pylist() for column in batch.columns]
-    return [[cell or "" for cell in row] for row in zip(*columns, strict=True)]
+def _rows(sample: pl.DataFrame) -> list[list[str]]:
+    return [[cell or "" for cell in row] for row in sample.iter_rows()]

@@ -50,21 +50,15 @@ def read_with_repairs(path: Path, name: str, layout: Layout, notes: Notes) -> tu
 
 
 def _spill(batches: Iterator[pl.DataFrame]) -> tuple[pl.LazyFrame, int]:
-    """Write the batches to an Arrow file aside and scan it."""
+    """Write each batch to an Arrow file aside and scan them, one below the other."""
     import polars as pl
-    import pyarrow as pa
 
-    path, n_rows = scratch_path(".arrow"), 0
-    writer = None
+    paths, n_rows = [], 0
     for frame in batches:
-        table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-        writer = writer or pa.ipc.new_file(str(path), table.schema)
-        writer.write_table(table)
+        paths.append(scratch_path(".arrow"))
+        frame.write_ipc(paths[-1])
         n_rows += frame.height
-    if writer is None:
-        return pl.LazyFrame(), 0
-    writer.close()
-    return pl.scan_ipc(path), n_rows
+    return (pl.scan_ipc(paths, glob=False) if paths else pl.LazyFrame()), n_rows
 
 
 def _batched(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
-from modelwright.collection.columnar import plain_piece
+from modelwright.collection.frames import arrow_columns
 from modelwright.collection.header import tidy_names
 from modelwright.collection.piece import Notes, Piece
+from modelwright.collection.plain import plain_piece
 from modelwright.collection.records import series_of
 from modelwright.collection.textfile import ONE_BYTE
 from modelwright.core.errors import UserError, nearest
@@ -127,6 +128,7 @@ def _text_reader(notes: Notes) -> Callable[[bytes], str]:
 
 
 def _read_postgres(source: SourceSpec, name: str, notes: Notes) -> Piece:
+    need("pyarrow", extra="postgres", why="reading PostgreSQL")
     dbapi: Any = need("adbc_driver_postgresql.dbapi", extra="postgres", why="reading PostgreSQL")
     try:
         connection = dbapi.connect(source.source)
@@ -145,7 +147,7 @@ def _read_postgres(source: SourceSpec, name: str, notes: Notes) -> Piece:
         if source.table and "does not exist" in str(problem):
             raise _no_table(name, source.table, _postgres_tables(dbapi, source.source)) from problem
         raise _sql_error(name, _without_secrets(problem, source.source)) from problem
-    return plain_piece(table, name, notes)
+    return plain_piece(arrow_columns(table), name, notes)
 
 
 def _postgres_tables(dbapi: Any, address: str) -> list[str]:

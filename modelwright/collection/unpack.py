@@ -7,6 +7,7 @@ import fnmatch
 import gzip
 import lzma
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from modelwright.collection.scratch import CHUNK_BYTES, scratch_path
 from modelwright.collection.sniff import KNOWN_ENDINGS, PACKED_ENDINGS, endings_of, is_workbook
 from modelwright.core.errors import UserError
 
-PARQUET = b"PAR1"
+PARQUET, ARROW = b"PAR1", (b"ARROW1", b"\xff\xff\xff\xff")
 GZIP, ZIP, ZSTD = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06"), b"\x28\xb5\x2f\xfd"
 HARMLESS_BYTES = 64 * 2**20
 _ZIP_ERRORS = (
@@ -54,8 +55,8 @@ def unpack(path: Path, name: str, member: str, max_bytes: int, max_ratio: float)
     elif head.startswith(ZIP) and is_workbook(path):
         _check_workbook(path, name, max_bytes, max_ratio)
         yield Inner(path=path, name=name)
-    elif head.startswith(PARQUET):
-        _check_parquet(path, name, max_bytes, max_ratio)
+    elif head.startswith((PARQUET, *ARROW)):
+        _check_columnar(path, name, max_bytes, max_ratio)
         yield Inner(path=path, name=name)
     elif head.startswith(ZIP):
         yield from _expand_zip(path, name, member, max_bytes, max_ratio)
@@ -107,13 +108,15 @@ def _expand_gzip(path: Path, name: str, max_bytes: int, max_ratio: float) -> Pat
 
 
 def _expand_zstd(path: Path, name: str, max_bytes: int, max_ratio: float) -> Path:
-    import pyarrow as pa
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
 
-    size = path.stat().st_size
     try:
-        with pa.OSFile(str(path)) as raw, pa.CompressedInputStream(raw, "zstd") as source:
-            return _copy(source, size, name, max_bytes, max_ratio)
-    except (pa.ArrowException, OSError) as problem:
+        with zstd.open(path) as source:
+            return _copy(source, path.stat().st_size, name, max_bytes, max_ratio)
+    except (zstd.ZstdError, EOFError) as problem:
         raise _broken(name, problem) from problem
 
 
@@ -123,16 +126,21 @@ def _check_workbook(path: Path, name: str, max_bytes: int, max_ratio: float) -> 
     _check_growth(path, name, size, max_bytes, max_ratio)
 
 
-def _check_parquet(path: Path, name: str, max_bytes: int, max_ratio: float) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
-
+def _check_columnar(path: Path, name: str, max_bytes: int, max_ratio: float) -> None:
     try:
-        told = parquet.read_metadata(path)
-    except (pa.ArrowException, OSError, ValueError):
+        size = _columnar_bytes(path)
+    except ValueError:
         return  # its reader tells what is broken
-    size = sum(told.row_group(index).total_byte_size for index in range(told.num_row_groups))
     _check_growth(path, name, size, max_bytes, max_ratio)
+
+
+def _columnar_bytes(path: Path) -> int:
+    """Bytes of a Parquet or Arrow file when its columns are unpacked."""
+    from modelwright.collection import arrowfile, parquetfile
+
+    with path.open("rb") as file:
+        is_parquet = file.read(4) == PARQUET
+    return parquetfile.expanded_bytes(parquetfile.read_footer(path)) if is_parquet else arrowfile.check(path)
 
 
 def _check_growth(path: Path, name: str, size: int, max_bytes: int, max_ratio: float) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from modelwright_runtime.signature import Signature
 
 ENVIRONMENT = (
-    "modelwright", "modelwright-runtime", "numpy", "scipy", "scikit-learn", "lightgbm", "polars", "pyarrow", "onnx",
+    "modelwright", "modelwright-runtime", "numpy", "scipy", "scikit-learn", "lightgbm", "polars", "onnx",
     "onnxruntime",
 )  # fmt: skip
 
