@@ -156,11 +156,9 @@ def _places(warp: Warp, rows: Tensor, device: torch.device) -> tuple[Tensor, Ten
     lines = matrix[:, :2, 1:2] * y * ONE
     places = _outer_sum(columns, lines, device)
     if warp.wave is not None:
-        moves = warp.wave.field(rows, warp.height, warp.width, device)
-        turn = (matrix[:, :2, :2] * ONE).float().to(device)
-        for axis in (0, 1):
-            weights = turn[:, axis, :, None, None]
-            places[axis] += (moves[:, 0] * weights[:, 0] + moves[:, 1] * weights[:, 1]).round_().to(torch.int32)
+        moves = warp.wave.field(rows, warp.height, warp.width, matrix[:, :2, :2] * ONE, device)
+        moves = moves.round_().to(torch.int32)
+        places = [place.add_(moves[:, axis]) for axis, place in enumerate(places)]
     return places[0], places[1]
 
 

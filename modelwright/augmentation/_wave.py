@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -37,13 +38,12 @@ class Wave:
         factor = torch.tensor([across, down], dtype=torch.float64)[:, None, None]
         return Wave(self.knots * factor, self.across * across, self.down * down)
 
-    def field(self, rows: Tensor, height: int, width: int, device: torch.device) -> Tensor:
-        """Displacements in pixels at the pixels' centres: float32 (len(rows), 2, height, width)."""
-        knots = self.knots[rows].to(device, torch.float32)
-        x = torch.arange(width, dtype=torch.float64) + 0.5
-        y = torch.arange(height, dtype=torch.float64) + 0.5
-        right = _bells(x, self.across, knots.shape[3]).to(device, torch.float32)
-        low = _bells(y, self.down, knots.shape[2]).to(device, torch.float32)
+    def field(self, rows: Tensor, height: int, width: int, turn: Tensor, device: torch.device) -> Tensor:
+        """Displacements in pixels at the pixels' centres, times `turn` (len(rows), 2, 2): float32
+        (len(rows), 2, height, width)."""
+        knots = torch.einsum("nab,nbrc->narc", turn, self.knots[rows]).to(device, torch.float32)
+        right = _bells_of_pixels(width, self.across, knots.shape[3], device)
+        low = _bells_of_pixels(height, self.down, knots.shape[2], device)
         moves: Tensor = low @ (knots @ right.T)
         return moves
 
@@ -63,6 +63,12 @@ class Wave:
         return found
 
 
+@lru_cache(maxsize=16)
+def _bells_of_pixels(n_pixels: int, deviation: float, n_knots: int, device: torch.device) -> Tensor:
+    centres = torch.arange(n_pixels, dtype=torch.float64) + 0.5
+    return _bells(centres, deviation, n_knots).to(device, torch.float32)
+
+
 def _bells(places: Tensor, deviation: float, n_knots: int) -> Tensor:
     """float64 (..., n_knots): each bell at each place, scaled so that noise of deviation 1 gives deviation 1."""
     centres = (torch.arange(n_knots, dtype=torch.float64) - _BEYOND) * deviation
@@ -76,7 +82,7 @@ def wave(n_rows: int, size: tuple[int, int], deviation: float, smooth: float, rn
     deviation `smooth` pixels.
 
     >>> field = wave(200, (40, 60), 2.0, 5.0, torch.Generator().manual_seed(0)).field(
-    ...     torch.arange(200), 40, 60, torch.device("cpu"))
+    ...     torch.arange(200), 40, 60, torch.eye(2).double().expand(200, 2, 2), torch.device("cpu"))
     >>> tuple(field.shape), round(float(field.std()), 1)
     ((200, 2, 40, 60), 2.0)
     """

@@ -114,7 +114,7 @@ def test_a_waves_deviation_and_correlation_are_those_of_smoothed_noise() -> None
     rows = torch.arange(600)
     moving = elastic.place(elastic.ElasticSpec(share=1.0), 600, 60, 50, torch.Generator().manual_seed(1)).wave
     assert moving is not None
-    field = moving.field(rows, 60, 50, torch.device("cpu")).double()
+    field = moving.field(rows, 60, 50, torch.eye(2).double().expand(600, 2, 2), torch.device("cpu")).double()
     smooth = 0.12 * 50
     assert abs(float(field.std()) / (0.03 * 50) - 1) < 0.03
     for distance in (3, 6, 12):
