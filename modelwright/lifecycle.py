@@ -6,10 +6,12 @@ whose key is known is not run again, and its value is not even read unless a lat
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -31,7 +33,12 @@ if TYPE_CHECKING:
     from modelwright.recipe import Recipe
     from modelwright.training.base import TrainSpec
 
-BUILDS_ON = {"training": ("features", "models")}
+BUILDS_ON = {
+    "training": (
+        "features", "models", "networks", "encoders", "trunks", "heads", "losses", "optimizers", "schedules",
+        "augmentation", "doctor",
+    )
+}  # fmt: skip
 """Stages whose methods another stage calls by name: their versions are part of its keys."""
 
 
@@ -43,11 +50,14 @@ def run(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch |
     work = _Work.begin(recipe, store, watch)
     try:
         prepared = prepare(recipe, work)
-        trained = work.stage(
-            "training", "train", recipe.train, [prepared.cleaned, prepared.splits],
-            lambda train: train(prepared.typed, prepared.sets, recipe.train, seed=recipe.seed, watch=work.watch),
-            _tell_trained,
-        )  # fmt: skip
+        learned_from = [prepared.cleaned, prepared.splits]
+        with work.checkpoints("training", "train", recipe.train, learned_from) as folder:
+            trained = work.stage(
+                "training", "train", recipe.train, learned_from,
+                lambda train: train(prepared.typed, prepared.sets, recipe.train, seed=recipe.seed, watch=work.watch,
+                                    folder=folder),
+                _tell_trained,
+            )  # fmt: skip
         report = work.stage(
             "evaluation", "evaluate", recipe.evaluate, [prepared.cleaned, prepared.splits, trained],
             lambda evaluate: evaluate(
@@ -212,6 +222,17 @@ class _Work:
         end = {"stage": stage, "method": method, "event": "end", "seconds": seconds, "cached": cached}
         self.watch({**end, **made.facts})
         return made
+
+    @contextlib.contextmanager
+    def checkpoints(
+        self, stage: str, method: str, spec: Any, inputs: Sequence[Made | str | None]
+    ) -> Iterator[Path | None]:
+        """A folder for work that is long: it stays when the work is broken off, and goes when it is done."""
+        key = self._key(stage, method, spec, inputs)
+        folder = self.store.root / "checkpoints" / key if key else None
+        yield folder
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _key(self, stage: str, method: str, spec: Any, inputs: Sequence[Made | str | None]) -> str:
         """What a value is known by before it is made; "" when a source cannot be fingerprinted.

@@ -26,6 +26,8 @@ _WORDS = {
     "evaluation": "evaluate", "packaging": "package",
 }  # fmt: skip
 
+_LOOP = ("step", "validation", "resumed", "verdict")
+
 
 class Terminal:
     """Prints to stdout; notes and errors go to stderr, so that `wright predict ... -o - | ...` stays clean."""
@@ -70,6 +72,23 @@ class Terminal:
             self.console.print(f"    [dim]{name:<34}[/] {event.get('metric', '')} {score:.4f}{better}")
         elif event["event"] in ("decision", "note"):
             self.console.print(f"    [dim]{_escaped(event.get('text', ''))}[/]")
+        elif event["event"] in _LOOP:
+            self._loop(word, event)
+
+    def _loop(self, word: str, event: Mapping[str, Any]) -> None:
+        """A network in training: a bar with loss, score and rate; a line per validation, and what the doctor says."""
+        if event["event"] == "step":
+            score = "" if event["score"] is None else f"  best {event['score']:.4f}"
+            text = f"loss {event['loss']:.4f}{score}  {event['rows_per_s']:,.0f} rows/s"
+            self._bar(word, {"done": event["step"], "total": event["n_steps"], "text": text})
+        elif event["event"] == "validation" and event.get("score") is not None:
+            told = f"epoch {event['epoch']:<6g} loss {event['loss'] or 0.0:.4f}"
+            told += f"   held-out loss {event['validation_loss']:.4f}"
+            self.console.print(f"    [dim]{told}   score {event['score']:.4f}[/]")
+        elif event["event"] == "resumed":
+            self.console.print(f"    going on from step {event['step']:,} of {event['n_steps']:,}")
+        elif event["event"] == "verdict":
+            self.console.print(f"    [yellow]{_escaped(str(event['words']))}[/]")
 
     def _line(self, word: str, event: Mapping[str, Any]) -> None:
         told = "there already" if event["cached"] else f"{event['seconds']:.1f} s"

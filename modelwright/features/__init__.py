@@ -1,5 +1,6 @@
 """Typed columns in, one float32 matrix out: learned once, then the same in NumPy and in ONNX."""
 
+from modelwright.features.arrays import ArraysSpec, array_decisions, learn_arrays
 from modelwright.features.base import (
     Block,
     FeatureState,
@@ -15,6 +16,7 @@ from modelwright.features.base import (
 from modelwright.features.spec import FeatureSpec, Use, preset
 
 __all__ = [
+    "ArraysSpec",
     "Block",
     "FeatureSpec",
     "FeatureState",
@@ -22,9 +24,11 @@ __all__ = [
     "Step",
     "Use",
     "apply",
+    "array_decisions",
     "emit",
     "learn",
     "learn_apply",
+    "learn_arrays",
     "preset",
     "seen",
     "shared_inputs",

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from modelwright.core.spec import Spec
+from modelwright.training.network.spec import DeepSpec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from modelwright.core.data import Dataset
     from modelwright.core.values import Splits, Trained, Watch
 
@@ -58,6 +61,10 @@ class TrainSpec(Spec):
         default="none", description="weight of each class's rows: none, balanced, or class: weight"
     )
     ensemble: bool = Field(default=True, description="join several models by a weighted mean where that is better")
+    network: Literal["auto", "on", "off"] | DeepSpec = Field(
+        default="auto",
+        description="learn by a network; auto does so for images, sounds, series and texts (needs modelwright[deep])",
+    )
     threshold: Literal["auto"] | float = Field(
         default="auto",
         description="probability at which a binary model says yes; auto is 0.5, or the best F1 of a rare class",
@@ -77,8 +84,12 @@ def train(
     *,
     seed: int = 0,
     watch: Watch | None = None,
+    folder: Path | None = None,
 ) -> Trained:
     """Compare candidates by cross-validation, join the best, fit them on all training rows, write one graph.
+
+    Images, sounds, series and texts are learned by a network (see `training/network`), whose checkpoints lie in
+    `folder`: a training that was broken off goes on from there.
 
     The constant baseline comes first and a linear model second, so `watch` hears of them within seconds. Held
     out rows are read once, without their target, to measure `parity`. All that learns (features too) learns
@@ -101,6 +112,6 @@ def train(
     >>> trained.task.classes, trained.predict(data.take([0, 55])).round().tolist()
     (('high', 'low'), [[0.0, 1.0], [1.0, 0.0]])
     """
-    from modelwright.training.search import search
+    from modelwright.training.route import train_by
 
-    return search(data, splits, spec, seed=seed, watch=watch or (lambda event: None))
+    return train_by(data, splits, spec, seed=seed, watch=watch or (lambda event: None), folder=folder)

@@ -59,8 +59,8 @@ def read_problem(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int = 
     rows = Dataset(frame.lazy(), data.schema, frame.height, data.origin)
     if not data.schema.features:
         raise UserError("train.features", "no column is left to predict from.", hint="check the columns' roles")
-    task, y, told = _read_target(rows, spec)
-    weights, more = _read_weights(rows, task, y, spec)
+    task, y, told = read_target(rows, spec, data.schema.target)
+    weights, more = read_weights(rows, task, y, spec)
     order = np.argsort(splits.train, kind="stable")
     pairs = dataclasses.replace(splits, train=splits.train[order], folds=splits.folds[order]).pairs()
     rng = stream(seed, "training", "sample")
@@ -87,11 +87,10 @@ def _sample(positions: np.ndarray, most: int, rng: np.random.Generator) -> np.nd
     return np.sort(rng.permutation(positions)[:most])
 
 
-def _read_target(rows: Dataset, spec: TrainSpec) -> tuple[Task, np.ndarray, list[Decision]]:
+def read_target(rows: Dataset, spec: TrainSpec, name: str) -> tuple[Task, np.ndarray, list[Decision]]:
+    """A target of classes or of numbers: the task, class numbers (int64) or values (float64), what was decided."""
     from modelwright_runtime.signature import Task
 
-    name = rows.schema.target
-    assert name is not None
     target = rows.column(name)
     if target.null_count():
         raise UserError(
@@ -157,7 +156,7 @@ def _class_numbers(texts: pl.Series, classes: tuple[str, ...]) -> np.ndarray:
     return found
 
 
-def _read_weights(rows: Dataset, task: Task, y: np.ndarray, spec: TrainSpec) -> tuple[np.ndarray, list[Decision]]:
+def read_weights(rows: Dataset, task: Task, y: np.ndarray, spec: TrainSpec) -> tuple[np.ndarray, list[Decision]]:
     """Row weights times class weights, scaled to mean 1."""
     import numpy as np
 

@@ -262,7 +262,7 @@ class Loop:
             self._limit_gradient()
             self.optimizer.step()
         elif getattr(self.optimizer, "needs_closure", False):
-            self.optimizer.step(lambda: self._again(batch))
+            self.optimizer.step(lambda: self._again(batch))  # type: ignore[arg-type, return-value]
         else:
             self.optimizer.step()
         for parameter in self.parameters:
@@ -315,6 +315,12 @@ class Loop:
         if self.progress.losses and not math.isfinite(self.progress.losses[-1]):
             self.stop("diverged")
 
+    def recent_losses(self) -> list[float]:
+        """The losses of all steps since the last validation, for observers: waits for a device."""
+        import torch
+
+        return self.progress.losses + (torch.stack(self._since).double().tolist() if self._since else [])
+
     def stop(self, why: str) -> None:
         """End the training after this step."""
         self.progress.stopped = self.progress.stopped or why
@@ -324,18 +330,18 @@ class Loop:
         """Score the validation rows, keep the weights if they are the best, and remember both."""
         progress = self.progress
         recent = [loss for loss in progress.losses if math.isfinite(loss)]
-        event = {
+        event: dict[str, Any] = {
             "event": "validation", "step": progress.step, "epoch": round(progress.step / self.per_epoch, 3),
             "loss": sum(recent) / len(recent) if recent else None,
             "learning_rate": self.base_rates[0] * self.rate(progress.step - 1, progress.scores),
         }  # fmt: skip
-        progress.losses.clear()
         if self.validation is not None:
             event |= self.evaluate(self.validation)
             self._keep_best(float(event["score"]))
         self.tell_history(event)
         for observer in self.observers:
             observer.validated(self, event)
+        progress.losses.clear()
         if self.spec.patience and progress.n_without_gain >= self.spec.patience:
             self.stop("patience")
 
@@ -358,7 +364,7 @@ class Loop:
 
         return self.average.in_place() if self.average is not None else contextlib.nullcontext()
 
-    def evaluate(self, examples: Examples) -> dict[str, float]:
+    def evaluate(self, examples: Examples) -> dict[str, Any]:
         """Loss and score of some rows, as the weights are now (their running mean, if there is one)."""
         import torch
 

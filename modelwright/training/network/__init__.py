@@ -1,0 +1,1 @@
+"""Networks from typed rows: arrays, a network, the loop, one graph out."""

@@ -1,0 +1,187 @@
+"""What a trained network answers: validation answers, their temperature, their score, and the graph's parity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core.data import Dataset
+from modelwright.core.rng import stream
+from modelwright.core.values import Splits, Trained
+from modelwright.training.loop.examples import Examples
+from modelwright.training.losses import as_score, choose_metric
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+    from modelwright.training.network.arrays import Prepared
+    from modelwright_runtime.signature import Task
+
+AT_ONCE = 512
+PARITY_ROWS = 256
+SHUFFLED_ROWS = 1_000
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Per task: raw outputs, answers and the truth, both in the target's unit."""
+
+    raw: tuple[np.ndarray, ...]
+    given: tuple[np.ndarray, ...]
+    truth: tuple[np.ndarray, ...]
+
+
+def answers_of(network: nn.Module, rows: Examples, scales: Sequence[tuple[float, float] | None] = ()) -> Answers:
+    """Ask a network about rows; `scales` say how targets of numbers were standardised."""
+    import numpy as np
+    import torch
+
+    network.eval()
+    device = next(network.parameters()).device
+    raw, given = [], []
+    with torch.no_grad():
+        for batch in rows.slices(AT_ONCE):
+            outputs = network(*(array.to(device) for array in batch.inputs))
+            raw.append([output.float().cpu().numpy() for output in outputs])
+            given.append([answer.float().cpu().numpy() for answer in network.answers(outputs)])  # type: ignore[operator]
+    truth = tuple(
+        values if scale is None else values * scale[1] + scale[0]
+        for values, scale in zip(map(_numpy, rows.targets), scales or [None] * len(rows.targets), strict=True)
+    )
+    return Answers(
+        tuple(np.concatenate(parts) for parts in zip(*raw, strict=True)),
+        tuple(np.concatenate(parts) for parts in zip(*given, strict=True)),
+        truth,
+    )
+
+
+def calibrate(network: nn.Module, tasks: Sequence[Task], answers: Sequence[Answers]) -> nn.Module:
+    """Give each head of classes the temperature at which its validation answers are least surprised.
+
+    Reference: Guo et al. (2017), "On calibration of modern neural networks".
+    """
+    import numpy as np
+
+    for index, task in enumerate(tasks):
+        if task.is_classification and hasattr(network, "set_temperature"):
+            logits = np.concatenate([one.raw[index] for one in answers]).astype(np.float64)
+            truth = np.concatenate([one.truth[index] for one in answers])
+            network.set_temperature(task.target, best_temperature(logits[truth >= 0], truth[truth >= 0]))  # type: ignore[operator]
+    return network
+
+
+def best_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
+    """The divisor of logits (n, K) with the least log loss; between 0.25 and 8.
+
+    >>> import numpy as np
+    >>> sure = np.array([[9.0, 0.0], [9.0, 0.0], [0.0, 9.0], [9.0, 0.0]])
+    >>> best_temperature(sure, np.array([0, 0, 1, 1])) > 2
+    True
+    """
+    import numpy as np
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    if logits.shape[1] == 1:
+        logits = np.hstack([np.zeros_like(logits), logits])
+
+    def surprise(log_temperature: float) -> float:
+        scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return float(-scaled[np.arange(len(truth)), truth].mean())
+
+    found = minimize_scalar(surprise, bounds=(np.log(0.25), np.log(8.0)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def metric_of(task: Task, asked: str) -> str:
+    """The name of what the leaderboard is ordered by."""
+    if task.is_classification or task.kind == "regression":
+        return choose_metric(asked, task)[0]
+    return {"multilabel": "log_loss", "forecast": "rmse", "detection": "map50", "segmentation": "dice"}[task.kind]
+
+
+def judge(metric: str, truth: np.ndarray, given: np.ndarray, weights: np.ndarray) -> float:
+    """The metric's value on validation answers; NaN where it is for evaluation to say (boxes)."""
+    import numpy as np
+
+    from modelwright.training.losses import CLASS_LOSSES, VALUE_LOSSES
+
+    if metric == "map50":
+        return float("nan")
+    if metric == "dice":
+        predicted = given.argmax(1)
+        both = (predicted > 0) & (truth > 0)
+        return float(2 * both.sum() / max((predicted > 0).sum() + (truth > 0).sum(), 1))
+    if truth.ndim > 1 and metric == "log_loss":
+        sure = given.clip(1e-7, 1 - 1e-7)
+        return float(-(truth * np.log(sure) + (1 - truth) * np.log(1 - sure)).mean())
+    if truth.ndim > 1:
+        return float(np.sqrt(np.mean((given - truth) ** 2)))
+    return as_score(metric, {**CLASS_LOSSES, **VALUE_LOSSES}[metric](truth, given, weights))
+
+
+def importance_of(network: nn.Module, prepared: Prepared, seed: int) -> dict[str, float]:
+    """Share of each column in what shuffling it costs on validation rows; one column alone has it all."""
+    import numpy as np
+    import torch
+
+    from modelwright.training.network.score import score_of
+
+    columns = [(index, name) for index, array in enumerate(prepared.inputs)
+               for name in dict.fromkeys(array.columns)]  # fmt: skip
+    if len(columns) == 1:
+        return {columns[0][1]: 1.0}
+    rng = stream(seed, "training", "importance")
+    some = np.sort(rng.permutation(prepared.validation.n_rows)[:SHUFFLED_ROWS])
+    batch = prepared.validation.rows(torch.from_numpy(some))
+    score = score_of(prepared.tasks)
+
+    def scored(inputs: Sequence[Any]) -> float:
+        network.eval()
+        with torch.no_grad():
+            outputs = network(*inputs)
+        return score(tuple(output.float() for output in outputs), batch.targets)
+
+    base, order = scored(batch.inputs), torch.from_numpy(rng.permutation(len(some)))
+    cost = {name: max(0.0, base - scored(_shuffled(batch.inputs, prepared, index, name, order)))
+            for index, name in columns}  # fmt: skip
+    total = sum(cost.values())
+    return {name: value / total if total > 0 else 0.0 for name, value in cost.items()}
+
+
+def _shuffled(inputs: Sequence[Any], prepared: Prepared, index: int, name: str, order: Any) -> list[Any]:
+    array, made = prepared.inputs[index], list(inputs)
+    if set(array.columns) == {name}:
+        made[index] = made[index][order]
+    else:
+        places = [place for place, column in enumerate(array.columns) if column == name]
+        made[index] = made[index].clone()
+        made[index][:, places] = made[index][order][:, places]
+    return made
+
+
+def parity_of(trained: Trained, network: nn.Module, prepared: Prepared, data: Dataset, splits: Splits) -> float:
+    """The largest difference between graph and network, over some training and some held-out rows."""
+    import torch
+
+    from modelwright.training.network.arrays import made_of
+    from modelwright_runtime.model import largest_difference
+
+    differences = [0.0]
+    for ids in (splits.train[:PARITY_ROWS], splits.test[:PARITY_ROWS]):
+        rows = data.take(ids)
+        if not rows.n_rows:
+            continue
+        arrays = tuple(torch.as_tensor(made_of(rows, array)) for array in prepared.inputs)
+        examples = Examples(arrays, (torch.zeros(rows.n_rows),))
+        own, given = answers_of(network, examples).given[0], trained.predict(rows)
+        relative = prepared.tasks[0].kind in ("regression", "forecast")
+        differences.append(largest_difference(given.astype("float64"), own.astype("float64"), relative=relative))
+    return max(differences)
+
+
+def _numpy(target: Any) -> np.ndarray:
+    array: np.ndarray = target.numpy() if hasattr(target, "numpy") else target
+    return array

@@ -1,0 +1,276 @@
+"""`train_network`: typed rows in, one graph out: arrays, a network, the loop, a temperature, a check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core import registry
+from modelwright.core.data import ROW_ID, Dataset, Decision
+from modelwright.core.errors import UserError
+from modelwright.core.rng import stream_seed
+from modelwright.core.values import Candidate, Splits, Trained, Watch
+from modelwright.training.loop.fit import Fit, fit
+from modelwright.training.loop.spec import LoopSpec
+from modelwright.training.network.answers import (
+    Answers,
+    answers_of,
+    calibrate,
+    importance_of,
+    judge,
+    metric_of,
+    parity_of,
+)
+from modelwright.training.network.arrays import Prepared, prepare
+from modelwright.training.network.plan import plan_loop, work_of
+from modelwright.training.network.score import score_of
+from modelwright.training.network.spec import DeepSpec
+from modelwright.training.problem import read_weights
+from modelwright.training.threshold import choose_threshold
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+    from modelwright.training.base import TrainSpec
+    from modelwright_runtime.signature import Signature
+
+FOLDS_BELOW_ROWS = 1_000
+REFIT_BELOW_ROWS = 20_000
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Task:
+    """What does not change from one fit to the next."""
+
+    rows: Dataset
+    pairs: tuple[tuple[np.ndarray, np.ndarray], ...]
+    weights: np.ndarray | None
+    spec: TrainSpec
+    deep: DeepSpec
+    seed: int
+    watch: Watch
+    folder: Path | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Learned:
+    """A trained network with the arrays it was trained on."""
+
+    prepared: Prepared
+    fit: Fit
+    loop: LoopSpec
+    decisions: tuple[Decision, ...]
+
+    @property
+    def network(self) -> nn.Module:
+        """The network, with the weights that were kept."""
+        return self.fit.network
+
+
+def train_network(
+    data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, folder: Path | None = None
+) -> Trained:
+    """Train a network of encoders, trunk and heads on the training rows; one graph answers as it does.
+
+    Of fewer than 1,000 rows every fold is validated in turn; of more, one. Up to 20,000 rows the network is then
+    trained once more on all of them with the same settings; above, the one that was validated is kept, with
+    the weights of its best validation. Class probabilities are tempered on the validation rows. `folder` keeps
+    checkpoints, from which the same call goes on.
+
+    Raises `UserError`: `train.*`, and those of arrays, networks, augmentation and optimizers.
+    """
+    task = _read(data, splits, spec, seed=seed, watch=watch, folder=folder)
+    few = task.rows.n_rows < FOLDS_BELOW_ROWS
+    refit = task.deep.refit if task.deep.refit is not None else task.rows.n_rows <= REFIT_BELOW_ROWS
+    pairs = task.pairs if few else (task.pairs[-1] if splits.ordered else task.pairs[0],)
+    validated = [_learn(task, fit_rows, valid, f"fold-{number}") for number, (fit_rows, valid) in enumerate(pairs)]
+    answers = [answers_of(one.network, one.prepared.validation, one.prepared.scales) for one in validated]
+    first = validated[0]
+    kept = _learn(task, _all_rows(task), None, "all") if refit or len(pairs) > 1 else first
+    kept = replace(kept, fit=replace(kept.fit, network=calibrate(kept.network, kept.prepared.tasks, answers)))
+    told = [
+        Decision("training", "validation", f"{len(pairs)} folds" if len(pairs) > 1 else "one fold",
+                 "few rows: every fold is scored" if few else "rows enough: one fold tells"),
+        Decision("training", "final fit", "all training rows" if kept is not first else "the validated network",
+                 "few rows: none is left out" if kept is not first else "many rows: its best weights are kept"),
+    ]  # fmt: skip
+    return _trained(task, splits, data, kept, (validated, answers, pairs), told)
+
+
+def _read(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, folder: Path | None) -> Task:
+    """Training rows in ascending order of id, folds as positions among them, weights."""
+    import numpy as np
+
+    rows = data.take(splits.train)
+    frame = rows.frame.sort(ROW_ID)
+    rows = Dataset(frame.lazy(), data.schema, frame.height, data.origin)
+    if not data.schema.features:
+        raise UserError("train.features", "no column is left to predict from.", hint="check the columns' roles")
+    order = np.argsort(splits.train, kind="stable")
+    pairs = tuple(replace(splits, train=splits.train[order], folds=splits.folds[order]).pairs())
+    weights = _weights_of(rows, spec)
+    deep = spec.network if isinstance(spec.network, DeepSpec) else DeepSpec()
+    return Task(rows=rows, pairs=pairs, weights=weights, spec=spec, deep=deep, seed=seed, watch=watch, folder=folder)
+
+
+def _weights_of(rows: Dataset, spec: TrainSpec) -> np.ndarray | None:
+    """Row weights times class weights, or None where all are the same."""
+    import numpy as np
+
+    from modelwright.training.problem import read_target
+
+    if not rows.schema.of_role("weight") and spec.class_weight == "none":
+        return None
+    name = rows.schema.target
+    assert name is not None
+    task, y, _ = read_target(rows, spec, name)
+    weights, _ = read_weights(rows, task, y, spec)
+    return weights.astype(np.float32)
+
+
+def _all_rows(task: Task) -> np.ndarray:
+    import numpy as np
+
+    return np.arange(task.rows.n_rows)
+
+
+def _learn(task: Task, fit_rows: np.ndarray, valid_rows: np.ndarray | None, name: str) -> Learned:
+    """One network, trained on some rows and scored on others."""
+    networks, deep = registry.verbs("networks"), task.deep
+    prepared = prepare(task.rows, fit_rows, valid_rows, task.spec, deep, task.weights, seed=task.seed)
+    spec = networks.NetworkSpec.parse(deep.network, where="network")
+    seed = stream_seed(task.seed, "training", "network", name)
+    network = networks.build(spec, prepared.inputs, prepared.tasks, seed=seed, n_rows=len(fit_rows))
+    _set_scales(network, prepared)
+    work = work_of(network, [_first(source) for source in prepared.fit.inputs])
+    loop, told = plan_loop(deep, len(fit_rows), work, task.spec.budget, patient=valid_rows is not None)
+    task.watch({"stage": "training", "event": "note", "text": _what(network, prepared, loop, name)})
+    done = fit(
+        network, prepared.fit, loop,
+        objective=_objective(task, prepared),
+        validation=prepared.validation_or_none,
+        score=score_of(prepared.tasks),
+        augment=_augment(deep, prepared, len(fit_rows)),
+        folder=None if task.folder is None else task.folder / name,
+        seed=seed % 2**31, identity=repr((task.spec.to_plain(), prepared.digest)), watch=task.watch,
+    )  # fmt: skip
+    if done.stopped == "diverged" and not done.best_step:
+        raise UserError(
+            "train.diverged",
+            f"the loss was not finite any more after {done.n_steps} steps.",
+            hint="lower the learning rate, or set `clip_norm: 1.0` in `loop`",
+        )
+    return Learned(prepared=prepared, fit=done, loop=loop, decisions=(*prepared.decisions, *told))
+
+
+def _what(network: nn.Module, prepared: Prepared, loop: LoopSpec, name: str) -> str:
+    n_weights = sum(parameter.numel() for parameter in network.parameters())
+    which = "all training rows" if name == "all" else f"{prepared.fit.n_rows:,} rows; {name} scores it"
+    return f"network of {n_weights:,} weights, {loop.epochs:.3g} epochs, on {which}"
+
+
+def _first(source: Any) -> Any:
+    import torch
+
+    some = source[:2]
+    return some if isinstance(some, torch.Tensor) else torch.from_numpy(some)
+
+
+def _set_scales(network: nn.Module, prepared: Prepared) -> None:
+    """Tell the heads of numbers the centre and scale of their targets."""
+    for task, scale in zip(prepared.tasks, prepared.scales, strict=True):
+        if scale is not None:
+            network.set_scale(task.target, *scale)  # type: ignore[operator]
+
+
+def _objective(task: Task, prepared: Prepared) -> Any:
+    import torch
+
+    from modelwright.training.objectives.base import is_complete, make_objective
+
+    uses = tuple(task.deep.losses.get(one.target) for one in prepared.tasks)
+    complete = is_complete([torch.as_tensor(target) for target in prepared.fit.targets])
+    return make_objective(uses, prepared.tasks, weighting=task.deep.weighting, complete=complete)
+
+
+def _augment(deep: DeepSpec, prepared: Prepared, n_rows: int) -> Any:
+    """A function of a batch and its random numbers, or None."""
+    if deep.augment == "off":
+        return None
+    verbs = registry.verbs("augmentation")
+    steps = verbs.default_steps(prepared.inputs, prepared.tasks, n_rows)[0] if deep.augment == "auto" else deep.augment
+    if not steps:
+        return None
+    return verbs.augmenter(steps, prepared.inputs, prepared.tasks)
+
+
+def _trained(
+    task: Task, splits: Splits, data: Dataset, kept: Learned,
+    scored: tuple[Sequence[Learned], Sequence[Answers], Sequence[tuple[np.ndarray, np.ndarray]]],
+    told: list[Decision],
+) -> Trained:  # fmt: skip
+    """Everything that is said of the network that is kept."""
+    import numpy as np
+
+    learned, answers, pairs = scored
+    aim = kept.prepared.tasks[0]
+    validation = np.full((task.rows.n_rows, *answers[0].given[0].shape[1:]), np.nan, dtype=np.float64)
+    for one, (_, valid) in zip(answers, pairs, strict=True):
+        validation[valid] = one.given[0]
+    judged = np.concatenate([valid for _, valid in pairs])
+    truth = np.concatenate([one.truth[0] for one in answers])
+    weights = np.ones(len(judged)) if task.weights is None else task.weights[judged].astype(np.float64)
+    threshold, about = choose_threshold(task.spec.threshold, aim, truth, validation[judged], weights)
+    metric = metric_of(aim, task.spec.metric)
+    score = judge(metric, truth, validation[judged], weights)
+    baseline = judge(metric, truth, kept.prepared.constant(len(truth)), weights)
+    graph = registry.verbs("networks").export(kept.network, kept.prepared.inputs, kept.prepared.tasks)
+    leaderboard = (
+        Candidate(name="network", model="network", settings=_settings(task, kept), metric=metric, score=score,
+                  weight=1.0),
+        Candidate(name="constant", model="constant", settings={}, metric=metric, score=baseline),
+    )  # fmt: skip
+    trained = Trained(
+        graph=graph,
+        signature=_signature(task, kept, threshold),
+        leaderboard=leaderboard,
+        validation=validation[np.searchsorted(np.sort(splits.train), splits.train)],
+        importance=importance_of(learned[0].network, learned[0].prepared, task.seed),
+        decisions=(*kept.decisions, *told, *([about] if about else [])),
+        parity=0.0,
+        history=_history(learned, kept),
+    )
+    return replace(trained, parity=parity_of(trained, kept.network, kept.prepared, data, splits))
+
+
+def _settings(task: Task, kept: Learned) -> dict[str, Any]:
+    return {"network": task.deep.network, "loop": kept.loop.to_plain(), "n_steps": kept.fit.n_steps}
+
+
+def _history(learned: Sequence[Learned], kept: Learned) -> tuple[dict[str, Any], ...]:
+    fits = [*learned] if any(one is kept for one in learned) else [*learned, kept]
+    names = [f"fold {number}" for number in range(len(learned))] + ["all rows"]
+    return tuple({**event, "fit": name} for one, name in zip(fits, names, strict=False) for event in one.fit.history)
+
+
+def _signature(task: Task, kept: Learned, threshold: float) -> Signature:
+    """What the graph takes and gives; readings are by kind only, packaging puts cleaning's in their place."""
+    from modelwright_runtime.reading import Reading
+    from modelwright_runtime.signature import Signature
+
+    inputs, (first, *others) = kept.prepared.inputs, kept.prepared.tasks
+    columns = dict.fromkeys(name for array in inputs for name in array.columns)
+    levels, ranges = registry.verbs("features").seen(task.rows, tuple(columns))
+    return Signature(
+        task=first,
+        more_tasks=tuple(others),
+        readings=tuple(Reading(column=name, kind=task.rows.schema[name].kind) for name in columns),  # type: ignore[arg-type]
+        arrays=inputs,
+        threshold=threshold,
+        levels=levels,
+        ranges=ranges,
+        n_rows_at_once=kept.prepared.rows_at_once,
+    )
