@@ -107,6 +107,12 @@ def test_imports_are_light(statement: str) -> None:
     assert not _modules_after(statement) & HEAVY
 
 
+def test_pyarrow_is_not_needed() -> None:
+    """The core does without its 165 MB; only a table that pyarrow made is read with it."""
+    importers = {name_of(path) for path in LIBRARY if any(m.split(".")[0] == "pyarrow" for m in imports_of(path))}
+    assert importers == {"modelwright/collection/frames.py"}
+
+
 def test_no_torchvision() -> None:
     """Its mere presence breaks other packages here; nothing of ours may bring it."""
     assert "torchvision" not in _modules_after("import modelwright.models, modelwright.training")
