@@ -32,6 +32,8 @@ CELLS_PER_BATCH = 1_000_000
 """Counts held at a time: 8 MB, so that a batch stays near the processor."""
 CELLS_IN_ALL = 10_000_000
 """Rows times draws times classes that an interval may cost: a few seconds for ten metrics."""
+ROUNDING = 1e-12
+"""A share this near to 0 or 1 is 0 or 1: means of means are not exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +130,10 @@ def interval(
     tail = (1.0 - confidence) / 2.0
     low, high = (float(value + edge) for edge in np.quantile(spread, [tail, 1.0 - tail]))
     of = NAMES[name]
-    if of.share and n_errorless and not spread.any():
+    if of.share and n_errorless and np.abs(spread).max() < ROUNDING:
         reach = (1.0 - confidence) ** (1.0 / n_errorless)
-        low = reach if value == 1.0 else low
-        high = 1.0 - reach if value == 0.0 else high
+        low = reach if value > 1.0 - ROUNDING else low
+        high = 1.0 - reach if value < ROUNDING else high
     low = low if of.low is None else max(low, of.low)
     high = high if of.high is None else min(high, of.high)
     return min(low, value), max(high, value)

@@ -32,15 +32,15 @@ def check_measure(measure: Measure, truth: np.ndarray, answer: np.ndarray) -> No
     from modelwright.evaluation.names import NAMES
 
     rng = np.random.default_rng(0)
-    many = rng.integers(0, 4, size=(5, truth.size)).astype(float)
+    many = rng.integers(0, 4, size=(5, len(truth))).astype(float)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         together = measure.function(truth, answer, many)
         alone = np.array([float(measure.function(truth, answer, weights)) for weights in many])
-        nothing = float(measure.function(truth, answer, np.zeros(truth.size)))
-        value = float(measure.function(truth, answer, np.ones(truth.size)))
-        shuffled = rng.permutation(truth.size)
-        again = float(measure.function(truth[shuffled], answer[shuffled], np.ones(truth.size)))
+        nothing = float(measure.function(truth, answer, np.zeros(len(truth))))
+        value = float(measure.function(truth, answer, np.ones(len(truth))))
+        shuffled = rng.permutation(len(truth))
+        again = float(measure.function(truth[shuffled], answer[shuffled], np.ones(len(truth))))
     assert together.shape == (5,), f"{measure.name}: weights of shape (5, n) gave shape {together.shape}"
     np.testing.assert_allclose(together, alone, rtol=1e-12, err_msg=f"{measure.name}: batch and single differ")
     np.testing.assert_allclose(again, value, rtol=1e-10, err_msg=f"{measure.name}: the order of rows matters")
@@ -56,7 +56,7 @@ def check_measure(measure: Measure, truth: np.ndarray, answer: np.ndarray) -> No
 def _check_repeats(measure: Measure, truth: np.ndarray, answer: np.ndarray, times: np.ndarray, weighted: float) -> None:
     import numpy as np
 
-    rows = np.repeat(np.arange(truth.size), times.astype(int))
+    rows = np.repeat(np.arange(len(truth)), times.astype(int))
     repeated = float(measure.function(truth[rows], answer[rows], np.ones(rows.size)))
     np.testing.assert_allclose(
         weighted, repeated, rtol=1e-9, err_msg=f"{measure.name}: a weight of k is not the row k times"
