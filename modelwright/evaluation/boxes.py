@@ -119,7 +119,7 @@ class Matches:
     def n_errorless(self, metric: str) -> int:
         """Drawn boxes that an errorless share can speak for: those of the rarest class."""
         sizes = self.n_drawn[:, :, 0].sum(axis=0)
-        return int(sizes[sizes > 0].min(initial=0))
+        return int(sizes[sizes > 0].min()) if sizes.any() else 0
 
     def without(self) -> Matches:
         """The same images with nothing found: the baseline."""
