@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,47 +14,88 @@ from modelwright.core.store import disk_faults, write_atomically
 if TYPE_CHECKING:
     import polars as pl
 
+    from modelwright_runtime.model import Model
+
 WRITERS = (".csv", ".parquet", ".jsonl")
 
 
 def predict_file(package: Path, rows: str, output: str) -> tuple[int, tuple[str, ...]]:
     """Read raw rows in any format that collection takes, answer them with a package, write the answers.
 
+    `rows` may be a folder of pictures or sounds, for a model that answers from one: each file is a row, and the
+    answers begin with its `file`. In a table, a cell of pictures or sounds may be a path, from the table's folder on.
     Returns the number of rows and the warnings. Raises UserError when a column that the model needs is missing.
     """
     import polars as pl
 
-    from modelwright.collection.base import collect
     from modelwright_runtime import load
+    from modelwright_runtime.media import media_columns
 
     _check_output(output)
     model = load(package)
+    if Path(rows).is_dir() and media_columns(model):
+        return _predict_folder(model, rows, output)
+    from modelwright.collection.base import collect
+    from modelwright_runtime.media import from_path
+
     frame = collect(rows).frame.drop("__row__")
-    answers = model.predict({name: frame[name].to_list() for name in frame.columns})
-    columns: dict[str, object] = {"prediction": answers.prediction}
-    if answers.probabilities is not None:
-        for index, name in enumerate(answers.classes):
-            columns[f"probability_{name}"] = answers.probabilities[:, index]
-    write_table(pl.DataFrame(columns), output)
+    table = {name: frame[name].to_list() for name in frame.columns}
+    for name, kind in media_columns(model).items() if "://" not in rows else ():
+        folder = Path(rows).parent
+        cells = table.get(name, [])
+        table[name] = [from_path(cell, kind, folder, f"row {row}, column {name!r}") for row, cell in enumerate(cells)]
+    answers = model.predict(table)
+    write_table(pl.DataFrame(answers.columns(), strict=False), output)
     return frame.height, tuple(map(str, answers.warnings))
+
+
+def _predict_folder(model: Model, folder: str, output: str) -> tuple[int, tuple[str, ...]]:
+    """Answer every file of a folder, some at a time: pictures are large."""
+    import itertools
+
+    import polars as pl
+
+    from modelwright_runtime.media import folder_rows
+
+    rows, parts, warnings = folder_rows(model, Path(folder)), list[pl.DataFrame](), list[str]()
+    while chunk := list(itertools.islice(rows, model.rows_at_once)):
+        answers = model.predict([{name: row[name] for name in model.columns} for row in chunk])
+        files = [row["file"] for row in chunk]
+        parts.append(pl.DataFrame({"file": files, **answers.columns()}, strict=False))
+        warnings += [f"{files[note.row]}: {note.message}" for note in answers.warnings]
+    frame = pl.concat(parts)
+    write_table(frame, output)
+    return frame.height, tuple(warnings)
 
 
 def write_table(frame: pl.DataFrame, output: str) -> None:
     """Write a table by the ending of its name; `-` prints CSV."""
     _check_output(output)
     if output == "-":
-        sys.stdout.write(frame.write_csv())
+        sys.stdout.write(_flat(frame).write_csv())
         return
     buffer = io.BytesIO()
     ending = Path(output).suffix
     if ending == ".csv":
-        frame.write_csv(buffer)
+        _flat(frame).write_csv(buffer)
     elif ending == ".parquet":
         frame.write_parquet(buffer)
     else:
         frame.write_ndjson(buffer)
     with disk_faults(Path(output)):
         write_atomically(Path(output), buffer.getvalue())
+
+
+def _flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """Lists and objects as JSON text: a CSV has no others."""
+    import polars as pl
+
+    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
+    texts = [
+        pl.Series(name, [None if cell is None else json.dumps(cell) for cell in frame[name].to_list()], dtype=pl.String)
+        for name in nested
+    ]
+    return frame.with_columns(texts)
 
 
 def _check_output(output: str) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from modelwright_runtime.signature import Task
+
 
 def plain_of(value: Any) -> Any:
     """Nested dataclasses, tuples, mappings and NumPy scalars as JSON-able data; NaN and infinities as None.
@@ -154,8 +156,12 @@ def _decode_splits(store: Store, plain: Mapping[str, Any]) -> Splits:
 def _encode_trained(store: Store, trained: Trained) -> dict[str, Any]:
     import polars as pl
 
-    validation = trained.validation.reshape(len(trained.validation), -1)
-    table = pl.DataFrame({f"output_{index}": column for index, column in enumerate(validation.T)})
+    shape = trained.validation.shape
+    if len(shape) <= 2:
+        columns = trained.validation.reshape(shape[0], -1).T
+        table = pl.DataFrame({f"output_{index}": column for index, column in enumerate(columns)})
+    else:  # boxes and masks have thousands of numbers a row, which would be as many columns
+        table = pl.DataFrame({"output": trained.validation.ravel()})
     return {
         "graph": store.put(trained.graph),
         "signature": _put_json(store, trained.signature.to_plain()),
@@ -168,6 +174,7 @@ def _encode_trained(store: Store, trained: Trained) -> dict[str, Any]:
                 "decisions": trained.decisions,
                 "parity": trained.parity,
                 "history": trained.history,
+                **({"shape": shape} if len(shape) > 2 else {}),
             },
         ),
     }
@@ -183,12 +190,19 @@ def _decode_trained(store: Store, plain: Mapping[str, Any]) -> Trained:
         graph=store.get(plain["graph"]),
         signature=signature,
         leaderboard=tuple(Candidate(**candidate) for candidate in record["leaderboard"]),
-        validation=validation if signature.task.is_classification else validation[:, 0],
+        validation=_shaped(validation, record.get("shape"), signature.task),
         importance=record["importance"],
         decisions=_decisions(record["decisions"]),
         parity=record["parity"],
         history=tuple(record["history"]),
     )
+
+
+def _shaped(table: np.ndarray, shape: list[int] | None, task: Task) -> np.ndarray:
+    """Validated answers as they were: (n, n_classes), (n,), or of any shape that was kept beside."""
+    if shape is not None:
+        return table.reshape(shape)
+    return table[:, 0] if task.kind == "regression" else table
 
 
 def _encode_report(store: Store, report: Report) -> dict[str, Any]:

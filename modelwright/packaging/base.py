@@ -8,7 +8,7 @@ import math
 import os
 import platform
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,9 @@ ENVIRONMENT = (
     "modelwright", "modelwright-runtime", "numpy", "scipy", "scikit-learn", "lightgbm", "polars", "onnx",
     "onnxruntime",
 )  # fmt: skip
+NETWORK_ENVIRONMENT = ("torch", "pillow", "soundfile", "tokenizers")
+N_PROFILED = 1000
+"""Of columns of files, so many training rows are profiled: pictures are opened for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,13 +104,15 @@ def _members(
 ) -> dict[str, bytes]:
     from modelwright.packaging.golden import golden_rows
 
+    signature = trained.signature
+    targets = [task.target for task in (signature.task, *signature.more_tasks)]
     decisions = [*cleaned.decisions, *trained.decisions, *(report.decisions if report else ())]
     return {
         "model.onnx": trained.graph,
         "signature.json": _json(trained.signature.to_plain()),
         "metrics.json": _json(_metrics(trained, report)),
-        "profile.json": _json(_profile(cleaned, row_ids, model.columns, trained.signature.task.target)),
-        "environment.json": _json(_environment()),
+        "profile.json": _json(_profile(cleaned, row_ids, model.columns, targets)),
+        "environment.json": _json(_environment(trained.signature)),
         "decisions.json": _json(decisions),
         "golden.json": _json(golden_rows(trained, cleaned, row_ids, model)),
     }
@@ -154,17 +159,27 @@ def _metrics(trained: Trained, report: Report | None) -> dict[str, Any]:
     return told
 
 
-def _profile(cleaned: Cleaned, row_ids: np.ndarray, columns: tuple[str, ...], target: str) -> dict[str, Any]:
+def _profile(cleaned: Cleaned, row_ids: np.ndarray, columns: tuple[str, ...], targets: Sequence[str]) -> dict[str, Any]:
+    import numpy as np
     import polars as pl
 
     from modelwright.core.data import ROW_ID
-    from modelwright.packaging.profile import profile
+    from modelwright.packaging.profile import FILES, profile
 
-    wanted = pl.Series(ROW_ID, row_ids, dtype=pl.UInt64)
     schema = cleaned.kept.schema
-    names = [*columns, *([target] if target in schema and target not in columns else [])]
-    frame = cleaned.kept.table.filter(pl.col(ROW_ID).is_in(wanted.implode())).select(names).collect()
-    return profile(frame, {name: schema[name].kind for name in names})
+    names = [*columns, *(name for name in targets if name in schema and name not in columns)]
+    kinds: dict[str, str] = {name: schema[name].kind for name in names}
+    places = np.unique(np.linspace(0, len(row_ids) - 1, min(len(row_ids), N_PROFILED)).astype(int))
+    spread = np.sort(row_ids)[places]
+    told: dict[str, Any] = {}
+    for ids, some in (
+        (row_ids, [name for name in names if kinds[name] not in FILES]),
+        (spread, [name for name in names if kinds[name] in FILES]),
+    ):
+        wanted = pl.Series(ROW_ID, ids, dtype=pl.UInt64)
+        frame = cleaned.kept.table.filter(pl.col(ROW_ID).is_in(wanted.implode())).select(some).collect()
+        told |= profile(frame, {name: kinds[name] for name in some})
+    return {name: told[name] for name in names}
 
 
 def _data_facts(cleaned: Cleaned, row_ids: np.ndarray, target: str, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,11 +198,11 @@ def _data_facts(cleaned: Cleaned, row_ids: np.ndarray, target: str, facts: Mappi
     }
 
 
-def _environment() -> dict[str, str]:
+def _environment(signature: Signature) -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version()}
-    for name in ENVIRONMENT:
+    for name in (*ENVIRONMENT, *(NETWORK_ENVIRONMENT if signature.arrays else ())):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

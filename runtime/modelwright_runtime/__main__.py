@@ -17,6 +17,7 @@ _EXAMPLES = """examples:
   python -m modelwright_runtime serve income.wright --port 8000
   python -m modelwright_runtime predict income.wright rows.csv -o answers.csv
   python -m modelwright_runtime predict income.wright rows.jsonl -o -
+  python -m modelwright_runtime predict flowers.wright photos/ -o answers.csv
   python -m modelwright_runtime show income.wright
 """
 
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="examples:\n  python -m modelwright_runtime predict income.wright rows.csv -o answers.csv\n",
     )  # fmt: skip
     predict.add_argument("package", metavar="FILE", help="a .wright file")
-    predict.add_argument("rows", help="rows.csv (with a header) or rows.jsonl")
+    predict.add_argument("rows", help="rows.csv (with a header), rows.jsonl, or a folder of pictures or sounds")
     predict.add_argument("-o", "--output", default="-", help="answers.csv, answers.jsonl, or - for CSV here [-]")
     predict.set_defaults(run=_predict)
     show = commands.add_parser("show", help="what a package is and how good it is", formatter_class=layout,
@@ -110,8 +111,10 @@ def describe(model: Model) -> str:
     """A package as a readable page."""
     task = model.signature.task
     lines = [f"{model.name}: {task.kind} of {task.target}"]
-    if task.classes:
-        lines.append(f"classes: {', '.join(task.classes)}")
+    for one in (task, *model.signature.more_tasks):
+        lines += [f"and {one.kind} of {one.target}"] if one is not task else []
+        lines += [f"classes: {', '.join(one.classes)}"] if one.classes else []
+        lines += [f"horizon: {one.horizon} steps"] if one.horizon else []
     if task.kind == "binary":
         lines.append(f"says {task.classes[1]!r} from probability {model.signature.threshold:g}")
     kinds = {reading.column: reading.kind for reading in model.signature.readings}

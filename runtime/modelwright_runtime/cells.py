@@ -6,14 +6,14 @@ The meaning of a cell is `reading.read_cell` alone; the fast paths here only pas
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from modelwright_runtime.errors import UserError
-from modelwright_runtime.reading import CellError, Reading, read_cell
+from modelwright_runtime.reading import CellError, Reading, read_cell, read_whole
 
 MAX_NOTES = 100
 _MAX_KNOWN = 4096  # texts remembered per column
@@ -165,6 +165,27 @@ class CategoryCells:
         return text
 
 
+class WholeCells:
+    """Reads a column of files (bytes or their base64) or of lists of numbers; None where missing."""
+
+    __slots__ = ("column", "reading")
+
+    def __init__(self, reading: Reading) -> None:
+        self.column = reading.column
+        self.reading = reading
+
+    def many(self, column: Column, notes: Notes) -> list[Any]:
+        """A whole column; the files are not opened yet."""
+        read: list[Any] = []
+        for row, cell in enumerate(column):
+            try:
+                read.append(read_whole(cell, self.reading))
+            except CellError as problem:
+                notes.unreadable(row, self.column, str(problem))
+                read.append(None)
+        return read
+
+
 class _Mixed(Exception):
     """A column holds cells of several types; Python takes 1, 1.0 and True for one key."""
 
@@ -233,11 +254,16 @@ def _as_list(column: Column) -> list[Any]:
     return column if isinstance(column, list) else list(column)
 
 
-def column_of(table: Any, name: str) -> Column:
-    """One column of a dict of columns, a Polars frame or a pandas frame, as an array or a list."""
+def column_of(table: Any, name: str, *, lists: bool = False) -> Column:
+    """One column of a dict of columns, a Polars frame or a pandas frame, as an array or a list.
+
+    Cells of a column of `lists` may be the rows of an array.
+    """
     column = table[name]
     if isinstance(column, (np.ndarray, list, tuple)):
         if isinstance(column, np.ndarray) and column.ndim != 1:
+            if lists and column.ndim == 2:
+                return list(column)
             raise UserError("rows.shape", f"column {name!r} has {column.ndim} dimensions; it needs one.")
         return column
     kind = getattr(getattr(column, "dtype", None), "kind", None)  # NumPy's letter: pandas has it, Polars not
@@ -262,11 +288,23 @@ def _objects(column: Any) -> np.ndarray:
     return np.asarray(column.to_numpy(dtype=object, na_value=None), dtype=object)
 
 
-def is_table(rows: Any) -> bool:
-    """Whether these rows come as columns: a frame, or a dict whose values are columns."""
+def is_table(rows: Any, lists: Collection[str] = ()) -> bool:
+    """Whether these rows come as columns: a frame, or a dict whose values are columns.
+
+    In a column of `lists` a flat list of numbers is one cell, so the dict that holds it is one row.
+
+    >>> is_table({"x": [1, 2]}), is_table({"x": [1, 2]}, lists=["x"]), is_table({"x": [[1, 2]]}, lists=["x"])
+    (True, False, True)
+    """
     if not isinstance(rows, Mapping):
         return hasattr(rows, "columns") and hasattr(rows, "to_dict")
-    return any(
-        isinstance(value, (list, tuple)) or hasattr(value, "to_numpy") or getattr(value, "ndim", 0)
-        for value in rows.values()
-    )
+    return any(_is_column(value, of_lists=name in lists) for name, value in rows.items())
+
+
+def _is_column(value: Any, *, of_lists: bool) -> bool:
+    if not (isinstance(value, (list, tuple)) or hasattr(value, "to_numpy") or getattr(value, "ndim", None)):
+        return False
+    n_dimensions = getattr(value, "ndim", None)
+    if not of_lists or (n_dimensions is not None and n_dimensions > 1):
+        return True
+    return any(isinstance(cell, (list, tuple, str)) or hasattr(cell, "__len__") for cell in value)

@@ -1,4 +1,4 @@
-"""Files of rows to files of answers with the standard library alone: CSV and JSON lines, streamed."""
+"""Files of rows to files of answers with the standard library alone: CSV, JSON lines and folders, streamed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import csv
 import itertools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,6 +15,7 @@ import msgspec
 
 from modelwright_runtime.cells import MAX_NOTES
 from modelwright_runtime.errors import SystemFault, UserError
+from modelwright_runtime.media import folder_rows, with_files
 from modelwright_runtime.model import Model
 from modelwright_runtime.predictions import Predictions
 
@@ -24,24 +25,35 @@ _encode = msgspec.json.Encoder().encode
 
 
 def predict_file(model: Model, rows: str, output: str = "-") -> tuple[int, list[str]]:
-    """Answer `rows` (.csv with a header, or .jsonl) into `output` (.csv, .jsonl, or `-` for CSV on stdout).
+    """Answer `rows` (.csv with a header, .jsonl, or a folder) into `output` (.csv, .jsonl, or `-` for CSV on stdout).
 
-    One line per row, in its order: `prediction`, and `probability_<class>` for each class. Rows are numbered from
-    0 in the warnings. A file is written aside and renamed when it is whole. Returns how many rows there were, and
-    the warnings (at most 100). Raises `UserError` `predict.file`, `predict.row` or `rows.missing_column`.
+    One line per row, in its order: `prediction`, and `probability_<class>` for each class; lists are JSON in a CSV.
+    Of a folder each picture or sound is a row, in the order of their names, and the answers begin with its `file`.
+    In a column of pictures or sounds a cell may be a path, from the folder of the file of rows on. Rows are numbered
+    from 0 in the warnings. A file is written aside and renamed when it is whole. Returns how many rows there
+    were, and the warnings (at most 100). Raises `UserError` `predict.file`, `predict.row`, `predict.folder` or
+    `rows.missing_column`.
     """
-    _check_ending(rows, (".csv", ".jsonl"), "the file of rows")
+    is_folder = Path(rows).is_dir()
+    if not is_folder:
+        _check_ending(rows, (".csv", ".jsonl"), "the file of rows")
     if output != "-":
         _check_ending(output, (".csv", ".jsonl"), "the output")
     n_rows, warnings = 0, list[str]()
-    with _source(rows) as source, _target(output) as target:
-        write = _lines_writer(target) if output.endswith(".jsonl") else _csv_writer(target, model)
-        for chunk in _chunks(source, rows):
-            answered = model.predict(chunk)
-            write(answered)
+    first = ["file"] if is_folder else []
+    with contextlib.nullcontext(sys.stdin) if is_folder else _source(rows) as source, _target(output) as target:
+        write = _lines_writer(target) if output.endswith(".jsonl") else _csv_writer(target, first)
+        size = min(_CHUNK_ROWS, model.rows_at_once)
+        given = folder_rows(model, Path(rows)) if is_folder else _rows(source, rows)
+        while chunk := list(itertools.islice(given, size)):
+            whole = chunk if is_folder else with_files(model, chunk, Path(rows).parent, n_rows)
+            answered = model.predict(whole)
+            write(answered, [{name: row[name] for name in first} for row in chunk])
             for note in answered.warnings[: MAX_NOTES - len(warnings)]:
                 warnings.append(f"row {n_rows + note.row}, column {note.column!r}: {note.message}")
             n_rows += len(chunk)
+        if not n_rows:  # the header all the same
+            write(model.predict([]), [])
     return n_rows, warnings
 
 
@@ -87,10 +99,8 @@ def _target(path: str) -> Iterator[TextIO]:
 _MAX_CELL_CHARACTERS = 131_072  # the csv module's own limit, which other code of the process may have raised
 
 
-def _chunks(source: TextIO, path: str) -> Iterator[list[dict[str, Any]]]:
-    rows = _json_rows(source, path) if path.endswith(".jsonl") else _csv_rows(source, path)
-    while chunk := list(itertools.islice(rows, _CHUNK_ROWS)):
-        yield chunk
+def _rows(source: TextIO, path: str) -> Iterator[dict[str, Any]]:
+    return _json_rows(source, path) if path.endswith(".jsonl") else _csv_rows(source, path)
 
 
 def _csv_rows(source: TextIO, path: str) -> Iterator[dict[str, Any]]:
@@ -128,19 +138,32 @@ def _json_rows(source: TextIO, path: str) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _lines_writer(target: TextIO) -> Any:
-    def write(answered: Predictions) -> None:
-        target.writelines(_encode(row).decode() + "\n" for row in answered.rows())
+Known = list[dict[str, Any]]
+
+
+def _lines_writer(target: TextIO) -> Callable[[Predictions, Known], None]:
+    def write(answered: Predictions, known: Known) -> None:
+        target.writelines(
+            _encode(first | row).decode() + "\n" for first, row in zip(known, answered.rows(), strict=True)
+        )
 
     return write
 
 
-def _csv_writer(target: TextIO, model: Model) -> Any:
+def _csv_writer(target: TextIO, first: list[str]) -> Callable[[Predictions, Known], None]:
     writer = csv.writer(target, lineterminator="\n")
-    classes = model.signature.task.classes
-    writer.writerow(["prediction", *(f"probability_{name}" for name in classes)])
+    begun = False
 
-    def write(answered: Predictions) -> None:
-        writer.writerows(row.values() for row in answered.rows())
+    def write(answered: Predictions, known: Known) -> None:
+        nonlocal begun
+        if not begun:
+            writer.writerow([*first, *answered.names()])
+            begun = True
+        for given, row in zip(known, answered.rows(), strict=True):
+            writer.writerow([*given.values(), *map(_csv_cell, row.values())])
 
     return write
+
+
+def _csv_cell(value: Any) -> Any:
+    return _encode(value).decode() if isinstance(value, (list, dict)) else value
