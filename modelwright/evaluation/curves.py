@@ -53,9 +53,9 @@ def _of_values(answers: Answers, rng: np.random.Generator) -> dict[str, Any]:
     tallied, edges = np.histogram(residuals, bins=N_BARS, range=_inner_range(residuals))
     bins = metrics.bins_of_equal_mass(predicted)
     return {
-        "scatter": {"actual": _plain(truth[rows]), "predicted": _plain(predicted[rows])},
+        "scatter": {"actual": plain(truth[rows]), "predicted": plain(predicted[rows])},
         "residuals": {
-            "edges": _plain(edges),
+            "edges": plain(edges),
             "counts": tallied.tolist(),
             "n_outside": int(residuals.size - tallied.sum()),
         },
@@ -143,7 +143,7 @@ def scores(answers: Answers) -> dict[str, Any]:
     counts = {
         name: np.histogram(np.clip(score[hit == k], 0.0, 1.0), bins=edges)[0].tolist() for k, name in enumerate(groups)
     }
-    return {"edges": _plain(edges), "counts": counts}
+    return {"edges": plain(edges), "counts": counts}
 
 
 def _ranking(answers: Answers) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _ranking(answers: Answers) -> dict[str, Any]:
             "share": float(hits[-1] / (hits[-1] + false[-1])),
         }
         roc.append({**curve, **_roc_points(hits, false)})
-        recalled.append({**curve, **_recall_points(hits, false)})
+        recalled.append({**curve, **recall_points(hits, false)})
     return {"roc": roc, "precision_recall": recalled}
 
 
@@ -171,13 +171,14 @@ def _roc_points(hits: Floats, false: Floats) -> dict[str, list[float]]:
     x = np.concatenate([[0.0], false / false[-1]])
     y = np.concatenate([[0.0], hits / hits[-1]])
     kept = _along(x + y)
-    return {"x": _plain(x[kept]), "y": _plain(y[kept])}
+    return {"x": plain(x[kept]), "y": plain(y[kept])}
 
 
-def _recall_points(hits: Floats, false: Floats) -> dict[str, list[float]]:
+def recall_points(hits: Floats, false: Floats) -> dict[str, list[float]]:
+    """A precision-recall curve from the weights of right and wrong rows at or above each score."""
     x, y = hits / hits[-1], hits / np.maximum(hits + false, 1e-300)
     kept = _along(x)
-    return {"x": _plain(x[kept]), "y": _plain(y[kept])}
+    return {"x": plain(x[kept]), "y": plain(y[kept])}
 
 
 def _along(position: Floats) -> Ints:
@@ -189,7 +190,7 @@ def _along(position: Floats) -> Ints:
     return np.unique(np.append(np.clip(kept, 0, position.size - 1), [0, position.size - 1]))[-MAX_POINTS:]
 
 
-def _plain(values: Floats) -> list[float]:
+def plain(values: Floats) -> list[float]:
     """Six significant digits: the pictures need no more, and the record stays small."""
     return [float(f"{value:.6g}") for value in values]
 
