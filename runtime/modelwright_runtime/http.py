@@ -65,6 +65,8 @@ class Answers(Protocol):
 
     def gate(self, request: Request) -> Response | None: ...
 
+    def is_slow(self, request: Request) -> bool: ...
+
     def answer(self, request: Request) -> Response: ...
 
     def refusal(self, status: int, code: str, message: str, hint: str = "") -> Response: ...
@@ -233,7 +235,7 @@ class Connection(asyncio.Protocol):
         """Answer what waits, in order, as far as the client reads; then listen again."""
         while self.waiting and not (self.is_busy or self.is_stalled or self.is_done):
             request, keep_alive, early = self.waiting.popleft()
-            if early is None and len(request.body) > _INLINE_BODY_BYTES:
+            if early is None and (len(request.body) > _INLINE_BODY_BYTES or self.hub.service.is_slow(request)):
                 self._answer_aside(request, keep_alive=keep_alive)
             else:
                 self._write(early or _answered(self.hub.service, request), request, keep_alive=keep_alive)

@@ -6,58 +6,81 @@ import base64
 import hashlib
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 from urllib.parse import quote
 
+from modelwright_runtime.errors import UserError
 from modelwright_runtime.model import Model
+from modelwright_runtime.script import SCRIPT
+from modelwright_runtime.signature import Task
 
-_SCRIPT = """
-for (const form of document.querySelectorAll("form")) form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const out = form.querySelector("output");
-  out.textContent = "asking ...";
-  try {
-    const answer = await fetch(form.dataset.path, {method: "POST", headers: {"content-type": "application/json"},
-      body: form.querySelector("textarea").value});
-    out.textContent = JSON.stringify(await answer.json(), null, 1);
-  } catch (problem) { out.textContent = String(problem); }
-});
-"""
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 textarea { width: 100%; height: 14rem; box-sizing: border-box; }
 textarea, pre, code, output { font: 13px/1.45 ui-monospace, monospace; }
 pre, output { display: block; padding: .8rem; background: #8881; overflow: auto; white-space: pre-wrap; }
+.field { margin: .6rem 0; } .field b { display: block; } .field textarea { height: 4rem; }
+figure { position: relative; display: inline-block; margin: .4rem 0; }
+figure img { display: block; max-width: 100%; min-width: 96px; }
+figure .box { position: absolute; border: 2px solid #f40; color: #fff; font-size: 11px; line-height: 1; }
+figure .mask { position: absolute; inset: 0; width: 100%; height: 100%; opacity: .5; image-rendering: pixelated; }
+.top { display: grid; grid-template-columns: max-content 12rem max-content; gap: .2rem .8rem; align-items: center; }
 table { border-collapse: collapse; } td, th { text-align: left; padding: .2rem .9rem .2rem 0; vertical-align: top; }
 """
-_DIGEST = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
+_DIGEST = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
 SECURITY = (
     "Content-Security-Policy",
     f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{_DIGEST}'; connect-src 'self'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "img-src data:; media-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 )
 
 
+MOST_IN_A_LINE = 4_000
+"""A longer row is not printed into a line for the shell: it is fetched from the server."""
+_MOST_SHOWN = 200
+
+
 def example_row(model: Model) -> dict[str, Any]:
-    """The golden training row with the fewest blanks: a real row, as it was collected."""
+    """The golden training row with the fewest blanks, of these the shortest: a real row, as it was collected."""
     golden = model.facts.get("golden", {})
     pairs = zip(golden.get("rows", ()), golden.get("kinds", ()), strict=False)
     rows = [row for row, kind in pairs if kind == "training"]
     if not rows:
         return dict.fromkeys(model.columns)
-    fullest = min(rows, key=lambda row: sum(cell in (None, "") for cell in row.values()))
+    heavy = bool(model.signature.arrays)
+
+    def rank(row: dict[str, Any]) -> tuple[int, int]:
+        return sum(cell in (None, "") for cell in row.values()), len(json.dumps(row)) if heavy else 0
+
+    fullest = min(rows, key=rank)
     return {name: fullest[name] for name in model.columns}
 
 
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row to look at: what is long, such as a picture in base64, is cut."""
+    return {name: _cut(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[:40]} ... ({len(text):,} characters)"
+
+
 def curl_line(model: Model, address: str, *, path: str = "/predict", needs_token: bool = False) -> str:
-    """A line for the shell that asks a server at `address` about a real row."""
-    row = json.dumps({"rows": [example_row(model)]}, ensure_ascii=False)
+    """A line for the shell that asks a server at `address` about a real row.
+
+    A row too long for a line (a picture) is fetched from the server's `example.json` and handed on.
+    """
     token = ' -H "Authorization: Bearer $WRIGHT_TOKEN"' if needs_token else ""
     where = shlex.quote(address.rstrip("/") + path)
-    return f"curl -s {where} -H 'content-type: application/json'{token} -d {shlex.quote(row)}"
+    asking = f"curl -s {where} -H 'content-type: application/json'{token} -d"
+    row = json.dumps({"rows": [example_row(model)]}, ensure_ascii=False)
+    if len(row) <= MOST_IN_A_LINE:
+        return f"{asking} {shlex.quote(row)}"
+    example = shlex.quote(address.rstrip("/") + path.removesuffix("predict") + "example.json")
+    return f"curl -s {example}{token} | {asking} @-"
 
 
 def openapi(models: Sequence[Model], *, needs_token: bool = False) -> dict[str, Any]:
@@ -95,7 +118,7 @@ def _operation(model: Model, operation_id: str) -> dict[str, Any]:
     }
     rows = {"type": "array", "items": row}
     envelope = {"type": "object", "properties": {"rows": rows}, "required": ["rows"], "additionalProperties": False}
-    example = {"rows": [example_row(model)]}
+    example = {"rows": [_shown(example_row(model))]}
     errors = {
         "400": "The body is no JSON.",
         "411": "No length.",
@@ -120,8 +143,15 @@ def _operation(model: Model, operation_id: str) -> dict[str, Any]:
 
 def example_answer(model: Model) -> dict[str, Any]:
     """What the server answers to `example_row`."""
-    answered = model.predict(example_row(model))
-    return {"model": model.name, "predictions": answered.rows(), "warnings": []}
+    try:
+        rows = [_shown_answer(row) for row in model.predict(example_row(model)).rows()]
+    except UserError:  # there is no real row to ask about, and a model of pictures does not answer without one
+        rows = []
+    return {"model": model.name, "predictions": rows, "warnings": []}
+
+
+def _shown_answer(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: _shown(value) if isinstance(value, dict) else value for name, value in row.items()}
 
 
 def _json(told: str, schema: dict[str, Any], example: Any = None) -> dict[str, Any]:
@@ -132,11 +162,11 @@ def _json(told: str, schema: dict[str, Any], example: Any = None) -> dict[str, A
 
 
 def _answer_schema(model: Model) -> dict[str, Any]:
-    task = model.signature.task
-    properties: dict[str, Any] = {"prediction": {"type": "number"}}
-    if task.is_classification:
-        properties = {"prediction": {"type": "string", "enum": list(task.classes)}}
-        properties |= {f"probability_{name}": {"type": "number", "minimum": 0, "maximum": 1} for name in task.classes}
+    signature = model.signature
+    properties: dict[str, Any] = {}
+    for task in (signature.task, *signature.more_tasks):
+        start = f"{task.target}_" if signature.more_tasks else ""
+        properties |= {f"{start}{name}": schema for name, schema in _task_schema(task).items()}
     row = {"type": "object", "properties": properties, "required": list(properties)}
     return {
         "type": "object",
@@ -149,9 +179,38 @@ def _answer_schema(model: Model) -> dict[str, Any]:
     }
 
 
+def _task_schema(task: Task) -> dict[str, Any]:
+    """The columns that tell one task's answer."""
+    number: dict[str, Any] = {"type": "number"}
+    share: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 1}
+    text = {"type": "string", "enum": list(task.classes)}
+    shares = {f"probability_{name}": share for name in task.classes}
+    if task.kind in ("binary", "multiclass"):
+        return {"prediction": text, **shares}
+    if task.kind == "multilabel":
+        return {"prediction": {"type": "array", "items": text}, **shares}
+    if task.kind == "forecast":
+        steps = {"type": "array", "items": number, "minItems": task.horizon, "maxItems": task.horizon}
+        return {"prediction": steps, **{f"quantile_{level:g}": steps for level in task.quantiles}}
+    if task.kind == "detection":
+        sides = dict.fromkeys(("x", "y", "width", "height"), number)
+        box = {"type": "object", "properties": {"label": text, "score": share, **sides}}
+        return {"prediction": {"type": "array", "items": box}}
+    if task.kind == "segmentation":
+        told: dict[str, Any] = {"mask": {"type": "string", "description": "PNG of class numbers, base64"}}
+        told |= dict.fromkeys(("width", "height"), {"type": "integer"})
+        told |= {"shares": {"type": "object", "properties": dict.fromkeys(task.classes, share)}}
+        return {"prediction": {"type": "object", "properties": told}}
+    return {"prediction": number}
+
+
 def _column(model: Model, name: str) -> dict[str, Any]:
     """A column's schema. Texts are taken where numbers are meant, read as in training; so no numeric bounds."""
     reading = next(reading for reading in model.signature.readings if reading.column == name)
+    if reading.kind in ("image", "audio", "mask"):
+        return {"type": ["string", "null"], "description": f"{reading.kind}: the file in base64, or a data: URI"}
+    if reading.kind == "series":
+        return {"type": ["array", "string", "null"], "items": {"type": ["number", "null"]}, "description": "series"}
     types = {"number": ["number", "string", "null"], "datetime": ["string", "null"], "text": ["string", "null"]}
     return {
         "type": types.get(reading.kind, ["string", "number", "boolean", "null"]),
@@ -176,16 +235,42 @@ def home_page(models: Sequence[Model]) -> str:
     """A form per model, filled with a real row."""
     parts = []
     for model in models:
-        row = json.dumps({"rows": [example_row(model)]}, ensure_ascii=False, indent=1)
-        task = model.signature.task
+        told = " and ".join(
+            f"<b>{escape(task.target)}</b> ({task.kind})"
+            for task in (model.signature.task, *model.signature.more_tasks)
+        )
+        columns = "one column" if len(model.columns) == 1 else f"{len(model.columns)} columns"
+        fields, row = _fields(model), {"rows": [example_row(model)]}
+        text = json.dumps(row, ensure_ascii=False, indent=1)
+        inner = fields or f'<textarea aria-label="rows" spellcheck="false">{escape(text)}</textarea>'
+        given = f' data-row="{escape(json.dumps(row["rows"][0]))}"' if fields else ""
         parts.append(
-            f"<h2>{escape(model.name)}</h2><p>Predicts <b>{escape(task.target)}</b> ({task.kind}) from "
-            f"{len(model.columns)} columns. This is a real row; change it and ask.</p>"
-            f'<form data-path="/models/{escape(quote(model.name, safe=""))}/predict">'
-            f'<textarea aria-label="rows" spellcheck="false">{escape(row)}</textarea>'
+            f"<h2>{escape(model.name)}</h2><p>Predicts {told} from {columns}. "
+            "This is a real row; change it and ask.</p>"
+            f'<form data-path="/models/{escape(quote(model.name, safe=""))}/predict"{given}>{inner}'
             "<p><button>Predict</button></p><output></output></form>"
         )
     return _html("Predict", "".join(parts) + '<p><a href="/docs">How to ask from a program</a></p>')
+
+
+def _fields(model: Model) -> str:
+    """One field per column, where some are files or series; "" for a plain table, whose row is a text."""
+    kinds = {reading.column: reading.kind for reading in model.signature.readings}
+    if all(kinds[name] not in ("image", "audio", "series") for name in model.columns):
+        return ""
+    row, parts = example_row(model), []
+    for name in model.columns:
+        kind, value = kinds[name], row[name]
+        mark = f'data-name="{escape(name)}" data-kind="{kind}" aria-label="{escape(name)}"'
+        if kind in ("image", "audio"):
+            field = f'<input type="file" accept="{kind}/*" {mark}><br><figure></figure>'
+        elif kind in ("series", "text"):
+            text = value if isinstance(value, str) else json.dumps(value)
+            field = f'<textarea spellcheck="false" {mark}>{escape("" if value is None else text)}</textarea>'
+        else:
+            field = f'<input {mark} value="{escape("" if value is None else str(value))}">'
+        parts.append(f'<div class="field"><b>{escape(name)}</b>{field}</div>')
+    return "".join(parts)
 
 
 def docs_page(models: Sequence[Model], described: dict[str, Any]) -> str:
@@ -193,6 +278,7 @@ def docs_page(models: Sequence[Model], described: dict[str, Any]) -> str:
     parts = []
     for model in models:
         path = f"/models/{quote(model.name, safe='')}/predict"
+        targets = ", ".join(task.target for task in (model.signature.task, *model.signature.more_tasks))
         rows = "".join(
             f"<tr><td><code>{escape(name)}</code><td>{escape(_column(model, name)['description'])}</tr>"
             for name in model.columns
@@ -200,7 +286,7 @@ def docs_page(models: Sequence[Model], described: dict[str, Any]) -> str:
         line = curl_line(model, "http://127.0.0.1:PORT", path=path, needs_token="security" in described)
         answer = json.dumps(example_answer(model), ensure_ascii=False, indent=1)
         parts.append(
-            f"<h2>POST {escape(path)}</h2><p>Predicts <b>{escape(model.signature.task.target)}</b>.</p>"
+            f"<h2>POST {escape(path)}</h2><p>Predicts <b>{escape(targets)}</b>.</p>"
             f"<pre>{escape(line)}</pre><pre>{escape(answer)}</pre>"
             f"<table><tr><th>column<th>what it takes</tr>{rows}</table>"
         )
@@ -218,5 +304,5 @@ def _html(title: str, body: str) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f'<title>{escape(title)}</title><link rel="icon" href="data:,"><style>{_STYLE}</style>'
-        f"<h1>{escape(title)}</h1>{body}<script>{_SCRIPT}</script></html>"
+        f"<h1>{escape(title)}</h1>{body}<script>{SCRIPT}</script></html>"
     )

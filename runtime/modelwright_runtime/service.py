@@ -14,7 +14,7 @@ import msgspec
 from modelwright_runtime.errors import UserError, WrightError
 from modelwright_runtime.http import Limits, Request, Response
 from modelwright_runtime.model import Model
-from modelwright_runtime.pages import SECURITY, docs_page, home_page, openapi
+from modelwright_runtime.pages import SECURITY, docs_page, example_row, home_page, openapi
 
 _HTML = "text/html; charset=utf-8"
 _OPEN_PATHS = frozenset({"/health"})
@@ -56,8 +56,13 @@ class Service:
             "/health": ("GET", _constant(_encode({"status": "ok", "models": list(self.models)}))),
             "/predict": ("POST", self._predictor(default)),
         }
+        self._routes["/example.json"] = ("GET", _constant(_encode({"rows": [example_row(default)]})))
         for model in models:
             self._routes[f"/models/{model.name}/predict"] = ("POST", self._predictor(model))
+            example = _encode({"rows": [example_row(model)]})
+            self._routes[f"/models/{model.name}/example.json"] = ("GET", _constant(example))
+        self._slow = {f"/models/{model.name}/predict" for model in models if model.signature.arrays}
+        self._slow |= {"/predict"} if default.signature.arrays else set()
 
     def gate(self, request: Request) -> Response | None:
         """Refuse by the head alone: token, path, method, length and type."""
@@ -66,6 +71,10 @@ class Service:
         except RequestError as refused:
             return self._refused(refused)
         return None
+
+    def is_slow(self, request: Request) -> bool:
+        """Whether answering takes a network: it is not done between the bytes of other connections."""
+        return bool(self._slow) and _path(request) in self._slow
 
     def answer(self, request: Request) -> Response:
         """Answer a request that has passed the gate."""
