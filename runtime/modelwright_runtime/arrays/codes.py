@@ -65,14 +65,15 @@ def _numbers(input: ArrayInput, columns: Mapping[str, Sequence[Any]]) -> np.ndar
     origins = settings.get("origins") or [0.0] * len(input.columns)
     n_rows = len(columns[input.columns[0]])
     made = np.empty((n_rows, len(input.columns)), dtype=np.float64)
-    taken: dict[str, list[Any]] = {}
+    taken: dict[tuple[str, float], list[Any]] = {}
     for index, (name, part) in enumerate(zip(input.columns, parts, strict=True)):
         if part is None:
             made[:, index] = np.asarray(columns[name], dtype=np.float64)
             continue
-        if name not in taken:
-            taken[name] = parts_of(np.asarray(columns[name], dtype=np.float64), origins[index], np.floor)
-        made[:, index] = taken[name][PARTS.index(part)]
+        moment = name, origins[index]
+        if moment not in taken:
+            taken[moment] = parts_of(np.asarray(columns[name], dtype=np.float64), origins[index], np.floor)
+        made[:, index] = taken[moment][PARTS.index(part)]
     if settings.get("shift"):
         made -= np.asarray(settings["shift"], dtype=np.float64)
     return np.clip(made, -_LARGEST, _LARGEST).astype(np.float32)

@@ -15,6 +15,8 @@ import io
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -27,10 +29,12 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 50_000_000
-FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+FORMATS = {"PNG": "Png", "JPEG": "Jpeg", "GIF": "Gif", "BMP": "Bmp", "TIFF": "Tiff", "WEBP": "WebP", "PPM": "Ppm"}
+"""What is opened, and the module of Pillow's that reads it."""
 _BROKEN = (
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, struct.error,
     zlib.error, OverflowError, ZeroDivisionError, MemoryError, NotImplementedError, RuntimeError, AssertionError,
+    UserWarning,
 )  # fmt: skip
 """What Pillow's decoders raise over damaged files; they share no base of their own."""
 _ORIENTATION = 0x0112
@@ -78,7 +82,7 @@ def opened(data: bytes) -> Image.Image:
     """The picture with its head read and nothing decoded; refuses what is no picture, or one of too many pixels."""
     pillow = _pillow()
     try:
-        image = pillow.open(io.BytesIO(data), formats=FORMATS)
+        image = pillow.open(io.BytesIO(data), formats=tuple(FORMATS))
     except pillow.UnidentifiedImageError:
         raise CellError(f"no picture that can be opened ({', '.join(FORMATS)}), or a broken one") from None
     except (pillow.DecompressionBombError, pillow.DecompressionBombWarning):
@@ -252,7 +256,9 @@ def _reason(problem: BaseException) -> str:
     return (words[0][:120].rstrip(".") if words else "") or type(problem).__name__
 
 
+@cache
 def _pillow() -> Any:
+    """Pillow with the readers of FORMATS, and no others: some start programs of their own."""
     try:
         from PIL import Image
     except ModuleNotFoundError:
@@ -260,4 +266,6 @@ def _pillow() -> Any:
             "rows.media", "pictures need the package `pillow`, which is not installed.",
             hint='pip install "modelwright-runtime[media]"',
         ) from None  # fmt: skip
+    for reader in FORMATS.values():
+        import_module(f"PIL.{reader}ImagePlugin")
     return Image
