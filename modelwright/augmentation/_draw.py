@@ -17,17 +17,17 @@ SHARE = "share of rows that are changed"
 
 
 def uniform(n_rows: int, low: float, high: float, rng: torch.Generator) -> Tensor:
-    """float64 (n_rows,), evenly drawn between `low` and `high`."""
+    """float64 (n_rows,), evenly drawn between `low` and `high`, where the generator is."""
     import torch
 
-    return torch.rand(n_rows, generator=rng, dtype=torch.float64) * (high - low) + low
+    return torch.rand(n_rows, generator=rng, device=rng.device, dtype=torch.float64) * (high - low) + low
 
 
 def chosen(n_rows: int, share: float, rng: torch.Generator) -> Tensor:
     """bool (n_rows,): each row by itself, with probability `share`."""
     import torch
 
-    return torch.rand(n_rows, generator=rng, dtype=torch.float64) < share
+    return torch.rand(n_rows, generator=rng, device=rng.device, dtype=torch.float64) < share
 
 
 def on_device(rng: torch.Generator, device: torch.device) -> torch.Generator:

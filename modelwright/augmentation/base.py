@@ -21,6 +21,7 @@ from modelwright.core.use import Use
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from modelwright.augmentation._warp import Warp
     from modelwright.training.loop.batch import Batch
@@ -86,6 +87,26 @@ def geometric(spec: type[Spec], place: Callable[[Any, int, int, int, torch.Gener
         return carry(batch, inputs, tasks, place(spec, *size(batch, inputs), rng))
 
     return Augmentation(forms=("image",), spec=spec, apply=apply, place=place)
+
+
+def row_by_row(
+    form: ArrayForm,
+    spec: type[Spec],
+    how: Callable[[Tensor, ArrayInput, Any, torch.Generator], Tensor],
+    kinds: tuple[TaskKind, ...],
+) -> Augmentation:
+    """The method that changes each input of one form by itself, and no target: `how(x, input, spec, rng)` for
+    the share of rows that the Spec's `share` says, `rng` being on the device of `x`."""
+
+    def apply(
+        batch: Batch, inputs: tuple[ArrayInput, ...], tasks: tuple[Task, ...], spec: Any, rng: torch.Generator
+    ) -> Batch:
+        from modelwright.augmentation._draw import change, chosen, on_device
+
+        rows = chosen(batch.inputs[0].shape[0], spec.share, rng)
+        return change(batch, inputs, (form,), rows, lambda x, array: how(x, array, spec, on_device(rng, x.device)))
+
+    return Augmentation(forms=(form,), spec=spec, apply=apply, kinds=kinds)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from modelwright_runtime.signature import ArrayInput, Task
 
 torch = pytest.importorskip("torch")
 from modelwright.augmentation import _sample, _warp, elastic, noise  # noqa: E402
+from modelwright.augmentation._wave import Wave  # noqa: E402
 from modelwright.training.loop.batch import Batch  # noqa: E402
 
 torch.set_num_threads(1)
@@ -111,10 +112,10 @@ def test_noise_draws_each_rows_strength() -> None:
 
 
 def test_a_waves_deviation_and_correlation_are_those_of_smoothed_noise() -> None:
-    rows = torch.arange(600)
-    moving = elastic.place(elastic.ElasticSpec(share=1.0), 600, 60, 50, torch.Generator().manual_seed(1)).wave
+    rows = torch.arange(300)
+    moving = elastic.place(elastic.ElasticSpec(share=1.0), 300, 60, 50, torch.Generator().manual_seed(1)).wave
     assert moving is not None
-    field = moving.field(rows, 60, 50, torch.eye(2).double().expand(600, 2, 2), torch.device("cpu")).double()
+    field = moving.field(rows, 60, 50, torch.eye(2).double().expand(300, 2, 2), torch.device("cpu")).double()
     smooth = 0.12 * 50
     assert abs(float(field.std()) / (0.03 * 50) - 1) < 0.03
     for distance in (3, 6, 12):
@@ -122,8 +123,9 @@ def test_a_waves_deviation_and_correlation_are_those_of_smoothed_noise() -> None
         assert abs(float(seen) - np.exp(-(distance**2) / (4 * smooth**2))) < 0.04
     assert abs(float((field[:, 0] * field[:, 1]).mean() / field.var())) < 0.04
     points = torch.stack(torch.meshgrid(torch.arange(50) + 0.5, torch.arange(60) + 0.5, indexing="xy"), -1)
-    at = moving.at(points.double().expand(600, 60, 50, 2))
-    assert float((at.permute(0, 3, 1, 2) - field).abs().max()) < 1e-4
+    few = Wave(moving.knots[:5], moving.across, moving.down)
+    at = few.at(points.double().expand(5, 60, 50, 2))
+    assert float((at.permute(0, 3, 1, 2) - field[:5]).abs().max()) < 1e-4
 
 
 def test_the_same_step_gives_the_same_bits_and_inputs_stay() -> None:
