@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from modelwright.training.objectives.mean import per_row
+from modelwright.training.objectives.labels import focus
+from modelwright.training.objectives.mean import LEAST, full, mean_known, per_row
 
 
 def cross_entropy_known(
@@ -21,25 +22,19 @@ def cross_entropy_known(
     if target.is_floating_point():
         known = ~target.isnan().any(dim=1)
         target = torch.where(known.unsqueeze(1), target, 0.0)
-        shares = known.to(output.dtype)
-    else:
-        known = target >= 0
-        shares = known.to(output.dtype)
-        if class_weights is not None:
-            shares = shares * class_weights.to(output.dtype)[target.clamp(min=0)]
-    if weights is None and not target.is_floating_point():
-        total = cross_entropy(
-            output, target, class_weights, ignore_index=-1, reduction="sum", label_smoothing=smoothing
-        )
-    else:
-        losses = cross_entropy(
-            output, target, class_weights, ignore_index=-1, reduction="none", label_smoothing=smoothing
-        )
-        factors = known.to(losses.dtype) if weights is None else known * per_row(weights, losses)
-        total = (losses * factors).sum()
-        shares = shares if weights is None else shares * per_row(weights, shares)
-    n_known = shares.sum()
-    return total / n_known.masked_fill(n_known == 0, 1.0)
+        losses = cross_entropy(output, target, class_weights, reduction="none", label_smoothing=smoothing)
+        return mean_known(losses, known, weights)
+    shares: Tensor = target >= 0
+    if class_weights is not None:
+        shares = shares * class_weights[target.clamp(min=0)]
+    reduction = "sum" if weights is None else "none"
+    losses = cross_entropy(
+        output, target, class_weights, ignore_index=-1, reduction=reduction, label_smoothing=smoothing
+    )
+    if weights is None:
+        return losses / shares.sum().clamp(min=LEAST if shares.is_floating_point() else 1)
+    rows = per_row(weights, losses)
+    return (losses * rows).sum() / (shares * rows).sum().clamp(min=LEAST)
 
 
 class _Weighed(nn.Module):
@@ -60,3 +55,15 @@ class _Weighed(nn.Module):
 def with_weights(class_weights: tuple[float, ...], smoothing: float) -> nn.Module:
     """Cross-entropy in which a row counts as much as its class weighs."""
     return _Weighed(class_weights, smoothing)
+
+
+def focal_known(output: Tensor, target: Tensor, weights: Tensor | None, *, gamma: float) -> Tensor:
+    """The mean focal loss over rows (and places) that have a target."""
+    logs = torch.log_softmax(full(output), dim=1)
+    if target.is_floating_point():
+        known = ~target.isnan().any(dim=1)
+        shares = torch.where(known.unsqueeze(1), target, 0.0).to(logs.dtype)
+        return mean_known(-(shares * focus(1.0 - logs.exp(), gamma) * logs).sum(dim=1), known, weights)
+    known = target >= 0
+    log = logs.gather(1, target.clamp(min=0).unsqueeze(1)).squeeze(1)
+    return mean_known(-focus(1.0 - log.exp(), gamma) * log, known, weights)

@@ -92,16 +92,16 @@ class GradNorm(Weighting):
         norms = torch.stack([_norm_of_gradient(loss, shared_parameter) for loss in losses]).float()
         with torch.no_grad():
             now = torch.stack(losses).float()
-            self.first.copy_(torch.where(self.first.isnan(), now, self.first))
+            self.first.copy_(torch.where(self.first.isnan() & (norms > 0), now, self.first))
             left = now / self.first.clamp(min=1e-12)
-            slowness = (left / left.mean().clamp(min=1e-12)).clamp(min=1e-6) ** self.asymmetry
-            goal = torch.log(slowness / norms.clamp(min=1e-12))
-            # A task without a gradient here (no row has its target) keeps its weight; no NaN gets in.
-            usable = torch.isfinite(goal) & (norms > 0)
+            # A task without a gradient here (no row has its target) keeps its weight, and counts for no other's.
+            usable = (norms > 0) & torch.isfinite(norms) & torch.isfinite(left)
+            n_usable = usable.sum().clamp(min=1)
+            slowness = left / (torch.where(usable, left, 0.0).sum() / n_usable).clamp(min=1e-12)
+            goal = self.asymmetry * torch.log(slowness.clamp(min=1e-6)) - torch.log(norms.clamp(min=1e-12))
             present = torch.log(self.shares)
-            shift = torch.where(usable, present - goal, 0.0).sum() / usable.sum().clamp(min=1)
-            way = torch.where(usable, goal + shift - present, 0.0)
-            moved = torch.exp(present + self.rate * way)
+            shift = torch.where(usable, present - goal, 0.0).sum() / n_usable
+            moved = torch.exp(present + self.rate * torch.where(usable, goal + shift - present, 0.0))
             self.shares.copy_(moved * len(losses) / moved.sum())
 
 
