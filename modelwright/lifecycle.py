@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from modelwright.cleaning.base import CleanSpec
     from modelwright.core.data import Dataset, Decision
     from modelwright.recipe import Recipe
+    from modelwright.sequences.base import WindowSpec
     from modelwright.training.base import TrainSpec
 
 BUILDS_ON = {
@@ -86,11 +87,25 @@ def prepare(recipe: Recipe, work: _Work) -> Prepared:
         "cleaning", "clean", clean_spec, [raw],
         lambda clean: clean(raw.value, clean_spec, watch=work.watch), _tell_cleaned,
     )  # fmt: skip
+    cases = _cases(recipe, work, cleaned)
     splits = work.stage(
-        "splitting", "split", recipe.split, [cleaned],
-        lambda split: split(cleaned.value.kept, recipe.split, seed=recipe.seed), _tell_split,
+        "splitting", "split", recipe.split, [cases],
+        lambda split: split(cases.value.kept, recipe.split, seed=recipe.seed), _tell_split,
     )  # fmt: skip
-    return Prepared(raw, cleaned, splits)
+    return Prepared(raw, cases, splits, rows=cleaned)
+
+
+def _cases(recipe: Recipe, work: _Work, cleaned: Made) -> Made:
+    """Rows that are steps of time become cases of many steps; other tables are not even read again."""
+    from modelwright.sequences.base import may_be_sequences
+
+    if not may_be_sequences(recipe.sequences, cleaned.facts["schema"]):
+        return cleaned
+    return work.stage(
+        "sequences", "window", recipe.sequences, [cleaned],
+        lambda window: window(cleaned.value, recipe.sequences, watch=work.watch),
+        lambda made: _tell_windowed(made, cleaned.facts),
+    )  # fmt: skip
 
 
 def finish(recipe: Recipe, work: _Work, prepared: Prepared, trained: Made, report: Made) -> dict[str, Any]:
@@ -139,11 +154,12 @@ class Made:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What training begins with."""
+    """What training begins with: `cleaned` are the cases, which are the cleaned `rows` unless those are steps."""
 
     raw: Made
     cleaned: Made
     splits: Made
+    rows: Made
 
     @property
     def typed(self) -> Dataset:
@@ -266,6 +282,13 @@ def _tell_cleaned(cleaned: Cleaned) -> dict[str, Any]:
             "schema": cleaned.kept.schema.to_plain()}  # fmt: skip
 
 
+def _tell_windowed(made: Cleaned, before: Mapping[str, Any]) -> dict[str, Any]:
+    decisions = [decision for decision in made.decisions if decision.stage == "sequences"]
+    layout = made.kept.origin.get("sequences")
+    told = f"{made.kept.n_rows:,} cases of {layout['length']} steps" if layout else "the rows stay a table"
+    return {**before, "told": told, "decisions": decisions, "schema": made.kept.schema.to_plain(), "layout": layout}
+
+
 def _tell_split(splits: Splits) -> dict[str, Any]:
     n_folds = len({int(fold) for fold in set(splits.folds.tolist()) if fold >= 0})
     told = f"{splits.kind}: {len(splits.train):,} rows to train on in {n_folds} folds, {len(splits.test):,} held out"
@@ -308,12 +331,13 @@ def _constant(trained: Made, prepared: Prepared) -> np.ndarray:
 
 def _page_contents(recipe: Recipe, prepared: Prepared, trained: Made, report: Made) -> dict[str, Any]:
     """What the report and the model card are made of."""
-    cleaned, sets = prepared.cleaned.value, prepared.sets
+    cleaned, sets, rows = prepared.cleaned.value, prepared.sets, prepared.rows.value
     decisions: tuple[Decision, ...] = (*cleaned.decisions, *sets.decisions, *trained.value.decisions)
     data_facts = {
         "rows collected": prepared.raw.value.n_rows,
-        "rows kept": cleaned.kept.n_rows,
-        "rows removed": cleaned.removed.height,
+        "rows kept": rows.kept.n_rows,
+        "rows removed": rows.removed.height,
+        **({"cases made of them": cleaned.kept.n_rows} if rows is not cleaned else {}),
         "cells changed": prepared.cleaned.facts["n_changed"],
         "rows trained on": len(sets.train),
         "rows held out": len(sets.test),
@@ -395,6 +419,7 @@ def plan(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch 
     train_spec, decisions = _training_plan(recipe, prepared)
     explicit = recipe.but(
         clean=_explicit_clean(recipe, prepared),
+        sequences=_explicit_sequences(recipe, prepared),
         split=recipe.split.but(**_explicit_split(prepared)),
         train=train_spec,
     )
@@ -417,11 +442,19 @@ def _training_plan(recipe: Recipe, prepared: Prepared) -> tuple[TrainSpec, tuple
 
 def _explicit_clean(recipe: Recipe, prepared: Prepared) -> CleanSpec:
     """Kinds and roles of every column, as they were chosen."""
-    columns = prepared.cleaned.facts["schema"]
+    columns = prepared.rows.facts["schema"]
     return recipe.clean.but(
         kinds={column["name"]: column["kind"] for column in columns},
         roles={column["name"]: column["role"] for column in columns},
     )
+
+
+def _explicit_sequences(recipe: Recipe, prepared: Prepared) -> WindowSpec:
+    """How many steps a case sees, as it was chosen; `off` where rows stayed rows."""
+    layout = prepared.cleaned.facts.get("layout")
+    if not layout:
+        return recipe.sequences.but(use="off")
+    return recipe.sequences.but(length=layout["length"], stride=layout["stride"])
 
 
 def _explicit_split(prepared: Prepared) -> dict[str, Any]:

@@ -14,10 +14,14 @@ from modelwright.core.errors import UserError
 from modelwright.core.spec import Spec
 from modelwright.core.store import check_name
 from modelwright.evaluation.base import EvaluateSpec
+from modelwright.sequences.base import WindowSpec
 from modelwright.splitting.base import SplitSpec
 from modelwright.training.base import TrainSpec
 
-STAGES = {"data": "collect", "clean": "clean", "split": "split", "train": "train", "evaluate": "evaluate"}
+STAGES = {
+    "data": "collect", "clean": "clean", "sequences": "window", "split": "split", "train": "train",
+    "evaluate": "evaluate",
+}  # fmt: skip
 """The parts of a recipe and the verb that each configures."""
 
 
@@ -34,6 +38,7 @@ class Recipe(Spec):
     seed: int = Field(0, ge=0, description="every random choice follows from it")
     data: CollectSpec = Field(description="where the rows come from")
     clean: CleanSpec = Field(default_factory=CleanSpec, description="how cells are read and rows kept")
+    sequences: WindowSpec = Field(default_factory=WindowSpec, description="whether rows are steps, made into cases")
     split: SplitSpec = Field(default_factory=SplitSpec, description="which rows are held out, and the folds")
     train: TrainSpec = Field(default_factory=TrainSpec, description="which models are tried, and how long")
     evaluate: EvaluateSpec = Field(default_factory=EvaluateSpec, description="metrics, intervals and slices")

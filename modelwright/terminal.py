@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from modelwright.lifecycle import Plan
 
 _WORDS = {
-    "collection": "collect", "cleaning": "clean", "splitting": "split", "training": "train",
+    "collection": "collect", "cleaning": "clean", "sequences": "window", "splitting": "split", "training": "train",
     "evaluation": "evaluate", "packaging": "package",
 }  # fmt: skip
 

@@ -43,6 +43,7 @@ def read_media(source: SourceSpec, around: Surroundings) -> Piece | None:
     from modelwright.collection.annotations import read_annotated
     from modelwright.collection.idx import read_idx
     from modelwright.collection.reader import rename_columns
+    from modelwright.collection.tsfile import read_ts
 
     tree = tree_of(source.source, around.max_bytes, around.max_ratio) if source.format == "auto" else None
     if tree is None:
@@ -54,7 +55,7 @@ def read_media(source: SourceSpec, around: Surroundings) -> Piece | None:
     notes = Notes(source.source)
     _tell_skipped(tree, notes)
     read = Reader(around, source.source)
-    piece = read_annotated(tree, read, notes) or read_idx(tree, read, notes)
+    piece = read_annotated(tree, read, notes) or read_idx(tree, read, notes) or read_ts(tree, read, notes)
     if piece is None and tree.media() and not _is_table_folder(tree):
         piece = _read_tree(tree, read, notes)
     if piece is None:

@@ -23,7 +23,7 @@ SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "val": "validation",
     "valid": "validation", "validation": "validation", "dev": "validation",
 }  # fmt: skip
-OTHER_FILES = re.compile(r"(idx[13]-ubyte|\.ts)(\.gz)?$")
+OTHER_FILES = re.compile(r"(idx[13]-ubyte|\.ts)(\.gz)?$", re.IGNORECASE)
 MOST_FILES = 2_000_000
 HARMLESS_BYTES = 64 * 2**20
 _LITTER = {"thumbs.db", "desktop.ini", "__macosx"}
@@ -137,8 +137,7 @@ def tree_of(source: str, max_bytes: int, max_ratio: float) -> Tree | None:
         if path.is_file():
             if path.suffix.lower() == ".zip":
                 return _zip_tree(path, max_bytes, max_ratio)
-            is_media = path.suffix.lower() in MEDIA_ENDINGS
-            return _tree_of_files(path.parent, [path]) if is_media else None
+            return _file_tree(path)
         if any(mark in source for mark in "*?["):
             return _pattern_tree(path)
     except (OSError, ValueError):
@@ -164,13 +163,22 @@ def _tree_of_files(root: Path, paths: list[Path]) -> Tree:
     return Tree(root, tuple(sorted(files, key=lambda found: _natural(found.name))))
 
 
+def _file_tree(path: Path) -> Tree | None:
+    """One image, sound or `.ts` file; IDX images with the file of their labels. None for anything else."""
+    if "idx3-ubyte" in path.name:
+        labels = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
+        return _tree_of_files(path.parent, [path, *([labels] if labels.is_file() else [])])
+    is_read = path.suffix.lower() in MEDIA_ENDINGS or OTHER_FILES.search(path.name.lower())
+    return _tree_of_files(path.parent, [path]) if is_read else None
+
+
 def _pattern_tree(path: Path) -> Tree | None:
     """The files that a pattern names; their root is the folder before its first mark."""
     parts = path.parts
     first = next(index for index, part in enumerate(parts) if any(mark in part for mark in "*?["))
     root = Path(*parts[:first]) if first else Path()
     found = [one for one in root.glob("/".join(parts[first:])) if one.is_file() and not one.is_symlink()]
-    if not any(one.suffix.lower() in MEDIA_ENDINGS for one in found):
+    if not any(one.suffix.lower() in MEDIA_ENDINGS or OTHER_FILES.search(one.name) for one in found):
         return None
     return _tree_of_files(root, found)
 

@@ -105,28 +105,84 @@ def draw_by_time(data: Dataset, rows: Rows, choice: Choice, spec: SplitSpec) -> 
     known = moments >= 0
     ids, moments = rows.ids[known], moments[known]
     is_test = _late_part(moments, spec.size)
+    ends = _ends(data, rows, choice.column)
+    told = _about_missing(rows)
     folds_asked = n_folds(spec, len(ids))
+    if ends is not None:
+        folds_asked = spec.folds or 1  # between folds cases are lost that reach from one into the next
+        reaching = ~is_test & (ends[known] > moments[is_test].min())
+        ids, moments, is_test = ids[~reaching], moments[~reaching], is_test[~reaching]
+        told += _about_reaching(int(reaching.sum()), "the test")
     earlier = moments[~is_test]
+    if not len(earlier):
+        raise _too_few_moments(choice.column)
     shares = np.arange(1, folds_asked + 1) / (folds_asked + 1) if folds_asked > 1 else np.array([0.8])
     edges = np.unique(np.quantile(earlier, shares, method="higher"))
     folds = np.searchsorted(edges, earlier, side="left") - 1
     if folds.max() < 0:
-        raise UserError(
-            "split.time",
-            f"`{choice.column}` has too few distinct moments to hold out later ones.",
-            hint="use `kind: random` or `stratified`",
-        )
-    told = _about_missing(rows)
+        raise _too_few_moments(choice.column)
+    train = ids[~is_test]
+    if ends is not None:
+        early_ends = ends[known][np.isin(rows.ids[known], train)]
+        reaching = _reach_later_folds(earlier, early_ends, folds)
+        train, folds = train[~reaching], folds[~reaching]
+        told += _about_reaching(int(reaching.sum()), "the next fold")
     if not known.all():
         lost = f"{int((~known).sum())} rows are in neither set"
         told.append(Decision("splitting", "time", lost, f"they have no `{choice.column}`"))
     return Splits(
-        train=ids[~is_test],
+        train=train,
         test=ids[is_test],
         folds=folds.astype(np.int8),
         kind="time",
         ordered=True,
         decisions=(*choice.decisions, *told),
+    )
+
+
+def _ends(data: Dataset, rows: Rows, column: str) -> np.ndarray | None:
+    """Of cases made from a series: until when each reaches, in the codes of the moments; None for plain rows.
+
+    A case that knows, or is to answer, what comes after a later case's own moment may not train for it.
+    """
+    import numpy as np
+
+    until = data.origin.get("sequences", {}).get("until", "")
+    if not until or until not in data.schema:
+        return None
+    moments = data.column(column)
+    distinct = np.unique(moments.drop_nulls().cast(moments.dtype).to_physical().to_numpy())
+    reached = data.column(until).to_physical().to_numpy()[rows.place]
+    ends = np.searchsorted(distinct, reached, side="right") - 1
+    # one that ends between two moments reaches beyond the first of them
+    beyond = reached > distinct[ends]
+    halves: np.ndarray = ends + 0.5 * beyond
+    return halves
+
+
+def _reach_later_folds(moments: np.ndarray, ends: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Which training cases reach beyond the first moment of the fold after theirs, bool (n,)."""
+    import numpy as np
+
+    reaching = np.zeros(len(folds), dtype=bool)
+    for fold in range(int(folds.max()) + 1):
+        begins = moments[folds >= fold].min(initial=np.iinfo(np.int64).max)
+        reaching |= (folds < fold) & (ends > begins)
+    return reaching
+
+
+def _about_reaching(n_rows: int, what: str) -> list[Decision]:
+    if not n_rows:
+        return []
+    reason = f"their steps reach into {what}"
+    return [Decision("splitting", "time", f"{n_rows:,} cases are in neither set", reason)]
+
+
+def _too_few_moments(column: str) -> UserError:
+    return UserError(
+        "split.time",
+        f"`{column}` has too few distinct moments to hold out later ones.",
+        hint="use `kind: random` or `stratified`; of a series, a smaller `horizon` or `length`",
     )
 
 

@@ -17,7 +17,7 @@ from tests.architecture import fingerprint
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = sorted((ROOT / "modelwright").rglob("*.py"))
 RUNTIME = sorted((ROOT / "runtime" / "modelwright_runtime").rglob("*.py"))
-STAGES = ("collection", "cleaning", "splitting", "features", "models", "training", "evaluation", "packaging")
+STAGES = ("collection", "cleaning", "sequences", "splitting", "features", "models", "training", "evaluation", "packaging")
 HEAVY = {
     "numpy",
     "scipy",
