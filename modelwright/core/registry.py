@@ -29,7 +29,6 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
     "collection": {"collect": Entry("modelwright.collection.base:collect")},
     "cleaning": {"clean": Entry("modelwright.cleaning.base:clean", 2)},
     "sequences": {"window": Entry("modelwright.sequences.base:window")},
-    "sequences": {"window": Entry("modelwright.sequences.base:window")},
     "splitting": {"split": Entry("modelwright.splitting.base:split")},
     "features": {
         "indicator": Entry("modelwright.features.indicator:STEP"),
