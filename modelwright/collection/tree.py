@@ -146,9 +146,10 @@ def tree_of(source: str, max_bytes: int, max_ratio: float) -> Tree | None:
 
 
 def media_files(source: str) -> tuple[Found, ...]:
-    """All files of a folder or pattern that holds media; () for any other source."""
+    """All files of a folder or pattern that holds media, or of a COCO file; () for any other source."""
     path = Path(source).expanduser()
-    if not path.is_dir() and (path.exists() or not any(mark in source for mark in "*?[")):
+    is_pattern = not path.exists() and any(mark in source for mark in "*?[")
+    if not (path.is_dir() or is_pattern or path.suffix.lower() == ".json"):
         return ()
     tree = tree_of(source, 0, 1.0)
     special = tree and (tree.media() or any(OTHER_FILES.search(found.name) for found in tree.files))
@@ -168,8 +169,22 @@ def _file_tree(path: Path) -> Tree | None:
     if "idx3-ubyte" in path.name:
         labels = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
         return _tree_of_files(path.parent, [path, *([labels] if labels.is_file() else [])])
+    if path.suffix.lower() == ".json":
+        return _annotation_tree(path)
     is_read = path.suffix.lower() in MEDIA_ENDINGS or OTHER_FILES.search(path.name.lower())
     return _tree_of_files(path.parent, [path]) if is_read else None
+
+
+def _annotation_tree(path: Path) -> Tree | None:
+    """A COCO file with the files of its folder, among which its images lie; None for any other JSON."""
+    from modelwright.collection.coco import is_coco
+
+    (own,) = _tree_of_files(path.parent, [path]).files
+    if not is_coco(own):
+        return None
+    beside = walk(path.parent)
+    media = [found for found in beside.files if found.form == "image"]
+    return Tree(path.parent, (own, *media), beside.skipped)
 
 
 def _pattern_tree(path: Path) -> Tree | None:
