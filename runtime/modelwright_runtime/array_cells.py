@@ -9,7 +9,7 @@ import numpy as np
 
 from modelwright_runtime.arrays import make_array
 from modelwright_runtime.cells import CategoryCells, Column, Notes, NumberCells, WholeCells
-from modelwright_runtime.reading import CellError, Reading
+from modelwright_runtime.reading import Reading
 from modelwright_runtime.signature import ArrayInput
 
 Missing = dict[str, dict[int, str]]
@@ -26,21 +26,29 @@ class ArrayCells:
         self._readers = {name: _reader(input, readings[name], levels.get(name, own.get(name))) for name in self.columns}
         self._is_whole = input.form in ("image", "audio", "series")
 
-    def feed(
-        self, columns: Mapping[str, Column], notes: Notes, missing: Missing
-    ) -> tuple[np.ndarray, dict[str, Sequence[Any]]]:
-        """The array of raw columns, and the cells as read. What cannot be opened is noted and told in `missing`."""
-        cells = {name: reader.many(columns[name], notes) for name, reader in self._readers.items()}
+    def feed(self, columns: Mapping[str, Column], notes: Notes, missing: Missing) -> np.ndarray:
+        """The array of raw columns. Of files and lists, rows that have nothing are told in `missing`."""
         if not self._is_whole:
-            return make_array(self.input, cells), cells
-        for name, read in cells.items():
-            missing[name] = {row: "is missing" for row, cell in enumerate(read) if cell is None}
+            return make_array(
+                self.input, {name: read.many(columns[name], notes) for name, read in self._readers.items()}
+            )
+        cells = {}
+        for name, reader in self._readers.items():
+            cells[name], missing[name] = reader.many(columns[name], notes)
 
         def unreadable(row: int, column: str, reason: str) -> None:
             notes.unreadable(row, column, reason)
             missing[column][row] = reason
 
-        return make_array(self.input, cells, unreadable=unreadable), cells
+        return make_array(self.input, cells, unreadable=unreadable)
+
+    def sizes(self, columns: Mapping[str, Column], missing: Missing) -> list[tuple[int, int] | None]:
+        """Width and height of each picture as shown; None where there is none, or a broken one."""
+        from modelwright_runtime.arrays.images import size_of
+
+        (name,) = self.columns
+        cells, _ = self._readers[name].many(columns[name], Notes())
+        return [None if row in missing[name] else size_of(cell) for row, cell in enumerate(cells)]
 
 
 def _reader(input: ArrayInput, reading: Reading, levels: Sequence[str] | None) -> Any:
@@ -51,16 +59,3 @@ def _reader(input: ArrayInput, reading: Reading, levels: Sequence[str] | None) -
     if input.form == "codes" and reading.kind not in ("boolean", "number"):
         return CategoryCells(reading, levels)
     return NumberCells(reading)
-
-
-def sizes_of(pictures: Sequence[bytes | None]) -> list[tuple[int, int] | None]:
-    """Width and height of each picture as shown; None where there is none, or a broken one."""
-    from modelwright_runtime.arrays.images import size_of
-
-    sizes: list[tuple[int, int] | None] = []
-    for picture in pictures:
-        try:
-            sizes.append(None if picture is None else size_of(picture))
-        except CellError:
-            sizes.append(None)
-    return sizes

@@ -174,16 +174,20 @@ class WholeCells:
         self.column = reading.column
         self.reading = reading
 
-    def many(self, column: Column, notes: Notes) -> list[Any]:
-        """A whole column; the files are not opened yet."""
+    def many(self, column: Column, notes: Notes) -> tuple[list[Any], dict[int, str]]:
+        """A whole column, the files not opened yet; and the rows that have nothing, with the reason."""
         read: list[Any] = []
+        missing: dict[int, str] = {}
         for row, cell in enumerate(column):
             try:
-                read.append(read_whole(cell, self.reading))
+                value = read_whole(cell, self.reading)
             except CellError as problem:
                 notes.unreadable(row, self.column, str(problem))
-                read.append(None)
-        return read
+                value, missing[row] = None, str(problem)
+            if value is None:
+                missing.setdefault(row, "is missing")
+            read.append(value)
+        return read, missing
 
 
 class _Mixed(Exception):

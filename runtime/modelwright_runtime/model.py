@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from modelwright_runtime.archive import parse_json, read_archive
-from modelwright_runtime.array_cells import ArrayCells, Missing, sizes_of
+from modelwright_runtime.array_cells import ArrayCells, Missing
 from modelwright_runtime.arrays import n_cells_at_work, rows_at_once
 from modelwright_runtime.cells import CategoryCells, Notes, NumberCells, column_of, is_table
 from modelwright_runtime.engine import ENGINE_ERRORS, open_session
@@ -258,9 +258,9 @@ class Model:
         missing: Missing = {}
         sizes: Sizes = ()
         for index, array in enumerate(self._arrays):
-            feeds[f"array_{index}"], cells = array.feed(columns, notes, missing)
+            feeds[f"array_{index}"] = array.feed(columns, notes, missing)
             if array.input is self._picture:
-                sizes = sizes_of(cells[array.columns[0]])
+                sizes = array.sizes(columns, missing)
         if self._needs_some:
             self._refuse_empty(missing, notes)
         return sizes
