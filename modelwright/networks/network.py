@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -223,10 +224,21 @@ def _past_of(
         return Look(vector=True)
     # An encoder that says only the past itself has no vector to add to it.
     more = any(not getattr(encoder, "only_history", False) for encoder in encoders.values())
-    for index, encoder in encoders.items():
-        if hasattr(encoder, "history") and task.target in inputs[index].columns:
-            return Look(vector=more, past_of=index, column=inputs[index].columns.index(task.target))
-    return Look(vector=True)
+    places = [
+        (index, column)
+        for index, encoder in encoders.items()
+        if hasattr(encoder, "history")
+        for column in range(len(inputs[index].columns))
+    ]
+    if not places:
+        return Look(vector=True)
+    # a target and its own past cannot have one name in a table: the name that begins most like it is its past
+    index, column = max(places, key=lambda place: _alike(task.target, inputs[place[0]].columns[place[1]]))
+    return Look(vector=more, past_of=index, column=column)
+
+
+def _alike(target: str, column: str) -> tuple[bool, int]:
+    return target == column, len(commonprefix([target, column]))
 
 
 def _parts(trunk: Trunk, encoders: dict[int, nn.Module]) -> tuple[Part, ...]:

@@ -163,7 +163,8 @@ def _encoder(use: Use, spec: NetworkSpec, input: ArrayInput, tasks: tuple[Task, 
     wanted: dict[str, object] = {"width": spec.width, "dropout": spec.dropout}
     if any(task.kind == "forecast" for task in tasks):
         wanted["normalise"] = "row"
-    if spec.trunk is not None and registry.get("trunks", spec.trunk.method).wants_tokens:
+    columns = input.form in ("numbers", "codes")
+    if columns and spec.trunk is not None and registry.get("trunks", spec.trunk.method).wants_tokens:
         wanted |= {"embedding": "linear", "size": 32}
     return _complete(use, encoder.spec, wanted, chosen)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from modelwright.networks.base import Encoder, Head, Trunk
+    from modelwright.networks.network import Network
     from modelwright.networks.spec import NetworkSpec
     from modelwright_runtime.signature import ArrayForm, ArrayInput, Task
 
@@ -35,9 +36,9 @@ def sample_input(form: ArrayForm) -> ArrayInput:
 
     columns = {"numbers": ("a", "b", "c"), "codes": ("d", "e"), "series": ("y", "z")}.get(form, (form,))
     settings: dict[ArrayForm, dict[str, Any]] = {
-        "image": {"height": 24, "width": 16, "channels": 3},
-        "audio": {"rate": 4_000, "n_samples": 2_000},
-        "series": {"length": 32, "mean": [100.0, -1.0], "scale": [10.0, 0.1]},
+        "image": {"height": 24, "width": 16, "channels": 3, "mean": [0.5] * 3, "scale": [0.3] * 3},
+        "audio": {"rate_hz": 4_000, "n_samples": 2_000},
+        "series": {"length": 32, "fit": "pad_right", "mean": [100.0, -1.0], "scale": [10.0, 0.1]},
         "tokens": {"length": 12, "vocabulary": [f"word{index}" for index in range(20)]},
         "codes": {"levels": [["red", "green", "blue"], [str(index) for index in range(30)]]},
         "numbers": {"mean": [0.0, 1e6, -3.0], "scale": [1.0, 1e3, 0.01]},
@@ -159,23 +160,31 @@ def check_network(
     """
     import torch
 
-    from modelwright.networks.network import build
-
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         _check_seed(spec, inputs, tasks)
-        network = build(spec, inputs, tasks, seed=3)
+        network = _built(spec, inputs, tasks)
         arrays = tuple(sample_array(input, 7, seed=index) for index, input in enumerate(inputs))
-        _check_gradients(build(spec, inputs, tasks, seed=3), inputs)
+        _check_gradients(_built(spec, inputs, tasks), inputs)
         _settle(network, arrays)
         _check_rows(network, arrays, tasks)
         _check_padding(network, inputs, arrays)
         if exports:
             _check_graph(network, inputs, tasks, arrays)
-        _check_learns(build(spec, inputs, tasks, seed=3), inputs, n_steps)
+        _check_learns(_built(spec, inputs, tasks), inputs, tasks, n_steps)
     finally:
         torch.set_num_threads(n_threads)
+
+
+def _built(spec: NetworkSpec, inputs: tuple[ArrayInput, ...], tasks: tuple[Task, ...]) -> Network:
+    from modelwright.networks.network import build
+
+    network = build(spec, inputs, tasks, seed=3)
+    for task in tasks:
+        if task.kind in ("regression", "forecast"):
+            network.set_scale(task.target, 100.0, 10.0)
+    return network
 
 
 def _name(stage: str, method: Any) -> str:
@@ -292,12 +301,16 @@ def _check_gradients(network: nn.Module, inputs: tuple[ArrayInput, ...]) -> None
             assert reached, f"no gradient reaches {name}"
 
 
-def _check_learns(network: Any, inputs: tuple[ArrayInput, ...], n_steps: int) -> None:
+def _check_learns(network: Network, inputs: tuple[ArrayInput, ...], tasks: tuple[Task, ...], n_steps: int) -> None:
     """Distances to random outputs shrink: 16 rows are learned by heart."""
     import torch
 
     arrays = tuple(sample_array(input, 17, seed=20 + index)[:-1] for index, input in enumerate(inputs))
+    arrays = tuple(x.clamp(min=1) if i.form == "tokens" else x for x, i in zip(arrays, inputs, strict=True))
     network.train()
+    for layer in network.modules():
+        if isinstance(layer, (torch.nn.Dropout, torch.nn.Dropout2d)):
+            layer.p = 0.0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         targets = [torch.randn(raw.shape[0], *([1] * (raw.ndim - 1))) for raw in network(*arrays)]
@@ -306,8 +319,8 @@ def _check_learns(network: Any, inputs: tuple[ArrayInput, ...], n_steps: int) ->
         for _ in range(n_steps):
             optimizer.zero_grad()
             outputs = [
-                raw[..., 4:] if look.map_of is not None and raw.ndim == 3 else raw
-                for raw, look in zip(network(*arrays), network.looks, strict=True)
+                raw[..., 4:] if task.kind == "detection" else raw
+                for raw, task in zip(network(*arrays), tasks, strict=True)
             ]
             loss = torch.stack([(raw - t).square().mean() for raw, t in zip(outputs, targets, strict=True)]).sum()
             loss.backward()

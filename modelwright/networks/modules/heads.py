@@ -80,26 +80,31 @@ class Number(_Reader):
         return self.unit.restore(raw)
 
 
+def middle_of(levels: tuple[float, ...]) -> int:
+    """Which of the levels is nearest to the median; 0 where there are none."""
+    return min(range(len(levels)), key=lambda index: abs(levels[index] - 0.5), default=0)
+
+
+def rising(raw: Tensor, middle: int) -> Tensor:
+    """Numbers (..., Q) to rising ones: the middle one, and steps below and above it that are positive."""
+    steps = nn.functional.softplus(raw)
+    centre = raw[..., middle : middle + 1]
+    below = centre - steps[..., :middle].flip(-1).cumsum(-1).flip(-1)
+    above = centre + steps[..., middle + 1 :].cumsum(-1)
+    return torch.cat([below, centre, above], dim=-1)
+
+
 class Quantiles(_Reader):
-    """Standardised quantiles (n, Q): the middle one, and the steps below and above it, which are positive."""
+    """Standardised quantiles (n, Q), which never cross."""
 
     def __init__(self, width: int, levels: tuple[float, ...], share: float) -> None:
         super().__init__(width, len(levels), share)
-        self.levels = levels
-        self.middle = min(range(len(levels)), key=lambda index: abs(levels[index] - 0.5))
+        self.middle = middle_of(levels)
         self.unit = Unit()
 
     def forward(self, vector: Tensor) -> Tensor:
         """Float32 (n, Q), rising."""
-        raw = super().forward(vector)
-        middle = raw[:, self.middle : self.middle + 1]
-        parts = [middle]
-        if self.middle > 0:
-            steps = nn.functional.softplus(raw[:, : self.middle])
-            parts.insert(0, middle - steps.flip(1).cumsum(1).flip(1))
-        if self.middle + 1 < len(self.levels):
-            parts.append(middle + nn.functional.softplus(raw[:, self.middle + 1 :]).cumsum(1))
-        return torch.cat(parts, dim=1)
+        return rising(super().forward(vector), self.middle)
 
     def answer(self, raw: Tensor) -> Tensor:
         """The quantile nearest to the median, float64 (n,)."""

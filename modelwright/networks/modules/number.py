@@ -34,8 +34,8 @@ class Number(nn.Module):
         else:
             self.n_tokens, self.token_width = n_columns, spec.size
             self.width = n_columns * spec.size
-            # no gap in training leaves this at zero, so that a gap in serving says nothing rather than noise
-            self.gap = nn.Parameter(torch.zeros(n_columns, spec.size))
+        # no gap in training leaves this at zero, so that a gap in serving says nothing rather than noise
+        self.gap = nn.Parameter(torch.zeros(n_columns, spec.size) if self.embedding else torch.zeros(n_columns))
 
     def tokens(self, x: Tensor) -> Tensor:
         """(n, n_columns, size): a vector per number."""
@@ -45,11 +45,11 @@ class Number(nn.Module):
         return torch.where(missing.unsqueeze(-1), self.gap, vectors)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, width): standardised numbers and indicators of gaps, or the vectors side by side."""
+        """(n, width): standardised numbers and what gaps say, or the vectors side by side."""
         if self.embedding is not None:
             return self.tokens(x).flatten(1)
         missing = torch.isnan(x)
-        return torch.cat([self._standardised(x, missing), missing.to(x.dtype)], dim=1)
+        return torch.cat([self._standardised(x, missing), missing * self.gap], dim=1)
 
     def _standardised(self, x: Tensor, missing: Tensor) -> Tensor:
         z = (torch.where(missing, self.mean, x) - self.mean) / self.scale
