@@ -176,6 +176,8 @@ def _primary(kind: str, chosen: str, asked: tuple[str, ...]) -> tuple[str, list[
     if chosen in METRICS[kind]:
         return chosen, []
     instead = _fallback(kind, asked)
+    if not chosen:
+        return instead, []
     reason = f"the leaderboard is ordered by {chosen!r}, which evaluation does not measure"
     return instead, [Decision("evaluation", "primary metric", instead, reason)]
 

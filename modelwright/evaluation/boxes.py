@@ -117,7 +117,9 @@ class Matches:
         return np.concatenate(parts)
 
     def n_errorless(self, metric: str) -> int:
-        """Drawn boxes that an errorless share can speak for: those of the rarest class."""
+        """Drawn boxes that an errorless share can speak for: those of the rarest class; none if nothing is found."""
+        if self.score.size == 0:
+            return 0
         sizes = self.n_drawn[:, :, 0].sum(axis=0)
         return int(sizes[sizes > 0].min()) if sizes.any() else 0
 

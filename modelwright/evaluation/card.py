@@ -62,7 +62,7 @@ def model_card(
         ["", "## Model details", "", *_details(report, trained)],
         ["", "## Intended use", "", *_use(intended_use, trained)],
         ["", "## Factors", "", *_factors(report)],
-        ["", "## Metrics", "", *_metrics(report)],
+        ["", "## Metrics", "", *_metrics(report), *_further(report)],
         ["", "## Evaluation data", "", *_evaluation_data(report)],
         ["", "## Training data", "", *_facts(data_facts), *_cleaned(cleaning or ())],
         ["", "## Quantitative analyses", "", *_slices(report), "", *_important(report)],
@@ -75,8 +75,7 @@ def model_card(
 
 
 def _details(report: Report, trained: Trained | None) -> list[str]:
-    kind = {"binary": "binary classification", "multiclass": "multi-class classification"}
-    lines = [f"- Task: {kind.get(report.task, report.task)}"]
+    lines = [f"- Task: {_KINDS.get(report.task, report.task)}"]
     if trained is None:
         return [*lines, f"- Model: {NOT_KNOWN}"]
     task = trained.task
@@ -90,11 +89,37 @@ def _details(report: Report, trained: Trained | None) -> list[str]:
     members = [one for one in trained.leaderboard if one.weight > 0]
     made_of = ", ".join(f"{text.percent(one.weight)} {escaped(one.name, 60)}" for one in members)
     lines.append(f"- Made of: {made_of or NOT_KNOWN}")
-    n_inputs = len(trained.signature.numbers) + len(trained.signature.categories)
-    n_texts = len(trained.signature.texts)
-    lines.append(f"- Input columns used: {n_inputs + n_texts}" + (f", {n_texts} of free text" if n_texts else ""))
+    lines += [
+        f"- Also predicts: {escaped(one.target, 80)} ({_KINDS[one.kind]})" for one in trained.signature.more_tasks
+    ]
+    lines.append(f"- Input columns used: {_inputs(trained)}")
     lines.append("- Form: one ONNX graph with the preprocessing inside")
     return [*lines, f"- Licence: {NOT_KNOWN}", f"- Contact: {NOT_KNOWN}"]
+
+
+_KINDS = {
+    "binary": "binary classification",
+    "multiclass": "multi-class classification",
+    "multilabel": "any number of labels for a row",
+    "forecast": "forecasting",
+    "detection": "detection of things in pictures",
+    "segmentation": "a class for every pixel of a picture",
+    "regression": "regression",
+}
+
+
+def _inputs(trained: Trained) -> str:
+    """How many columns the model is given, and what kinds of them."""
+    signature = trained.signature
+    n_texts = len(signature.texts)
+    n_plain = len(signature.numbers) + len(signature.categories)
+    media = {"image": "of pictures", "audio": "of sound", "series": "of series", "tokens": "of text"}
+    counts: dict[str, int] = {"of free text": n_texts} if n_texts else {}
+    for array in signature.arrays:
+        n_plain += len(array.columns) if array.form not in media else 0
+        if array.form in media:
+            counts[media[array.form]] = counts.get(media[array.form], 0) + len(array.columns)
+    return ", ".join([str(n_plain + sum(counts.values())), *(f"{n} {kind}" for kind, n in counts.items())])
 
 
 def _use(intended_use: str, trained: Trained | None) -> list[str]:
@@ -124,7 +149,7 @@ def _factors(report: Report) -> list[str]:
 
 def _metrics(report: Report) -> list[str]:
     confidence = text.percent(float(report.curves.get("confidence", 0.95)))
-    lines = [f"| metric | value | {confidence} interval | constant baseline | better |", "|---|---|---|---|---|"]
+    lines = [f"| metric | value | {confidence} interval | {_base_name(report)} | better |", "|---|---|---|---|---|"]
     for metric in report.metrics:
         base = text.find(report.baseline, metric.name)
         told = text.figure(base.value, like=metric.value) if base else "–"
@@ -137,12 +162,23 @@ def _metrics(report: Report) -> list[str]:
     return [*lines, "", "Intervals are bootstrap intervals over held-out rows.", "", *meanings]
 
 
+def _base_name(report: Report) -> str:
+    return escaped(str(report.curves.get("baseline_name", "constant baseline")), 60)
+
+
+def _further(report: Report) -> list[str]:
+    """The metrics of further targets."""
+    return [line for one in report.more for line in ("", f"Of {escaped(one.target, 80)}:", "", *_metrics(one))]
+
+
 def _evaluation_data(report: Report) -> list[str]:
-    lines = [f"{report.n_rows:,} held-out rows, never used to train or to tune."]
-    sizes = [(str(one["class"]), int(one["n_rows"])) for one in report.curves.get("per_class", ())]
-    if sizes:
-        told = ", ".join(f"{escaped(name, 40)} {n:,}" for name, n in sizes[:20])
-        lines.append(f"Rows by class: {told}.")
+    held = f"{report.n_rows:,} held-out {text.noun(report, report.n_rows)}"
+    lines = [f"{held}, never used to train or to tune."]
+    for key, name in (("n_rows", "Rows"), ("n_boxes", "Boxes"), ("share_of_pixels", "Share of pixels")):
+        sizes = [(str(one["class"]), one[key]) for one in report.curves.get("per_class", ()) if key in one]
+        if sizes:
+            told = ", ".join(f"{escaped(which, 40)} {plain_fact(n)}" for which, n in sizes[:20])
+            lines.append(f"{name} by class: {told}.")
     return [*lines, f"How these rows relate to those of daily use: {NOT_KNOWN.lower()}"]
 
 

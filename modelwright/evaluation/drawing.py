@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from modelwright.core.rng import stream
+from modelwright.evaluation import array_curves
 from modelwright.evaluation.answers import Answers
+from modelwright.evaluation.boxes import Matches
 from modelwright.evaluation.curves import curves
+from modelwright.evaluation.examples import confused, examples
+from modelwright.evaluation.sums import Sums
 
 if TYPE_CHECKING:
     from modelwright.core.values import Trained
@@ -15,6 +19,30 @@ if TYPE_CHECKING:
 
 def curves_of(trained: Trained, asked: Asked, *, seed: int, network: Any = None) -> dict[str, Any]:
     """The data behind all pictures of one target."""
-    if isinstance(asked.model, Answers) and asked.task.kind != "multilabel":
-        return curves(asked.model, trained.signature.threshold, stream(seed, "evaluation", "curves"))
-    return dict(asked.facts)
+    tasks = (trained.task, *trained.signature.more_tasks)
+    output = tasks.index(asked.task)
+    made = {**asked.facts, **_curves(trained, asked, seed)}
+    shown = examples(trained, asked, output=output, network=network)
+    if shown:
+        made["examples"] = shown
+    pairs = confused(trained, asked)
+    if pairs:
+        made["confused"] = pairs
+    return made
+
+
+def _curves(trained: Trained, asked: Asked, seed: int) -> dict[str, Any]:
+    rng = stream(seed, "evaluation", "curves")
+    model = asked.model
+    if isinstance(model, Answers):
+        if asked.task.kind == "multilabel":
+            return array_curves.label_curves(model, rng)
+        threshold = trained.signature.threshold if asked.task == trained.task else 0.5
+        return curves(model, threshold, rng)
+    if isinstance(model, Matches):
+        return array_curves.box_curves(model, float(asked.facts["box_threshold"]))
+    assert isinstance(model, Sums)
+    if asked.task.kind == "segmentation":
+        return array_curves.mask_curves(model)
+    assert isinstance(asked.base, Sums)
+    return array_curves.forecast_curves(model, asked.base, dict(asked.others), asked.base_name, rng)

@@ -49,7 +49,7 @@ def measure_all(answers: Held, baseline: Held, measures: list[Measure], spec: Ev
                 values[case][m.name],
                 spreads[case][m.name],
                 spec.confidence,
-                n_errorless=answers.n_errorless(m.name),
+                n_errorless=cases[case].n_errorless(m.name),
             )
             for m in defined
             if np.isfinite(values[case][m.name])

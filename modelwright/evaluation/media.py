@@ -69,8 +69,8 @@ def mask_uri(mask: np.ndarray, colours: Sequence[tuple[int, int, int, int]]) -> 
     what is no class (-1)."""
     from PIL import Image
 
-    image = Image.fromarray(np.where(mask < 0, len(colours) - 1, mask).astype(np.uint8), mode=None).convert("P")
-    image.putdata(np.where(mask < 0, len(colours) - 1, mask).astype(np.uint8).ravel().tolist())
+    positions = np.where(mask < 0, len(colours) - 1, mask).astype(np.uint8)
+    image = Image.frombytes("P", (mask.shape[1], mask.shape[0]), positions.tobytes())
     image.putpalette([part for colour in colours for part in colour[:3]])
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True, transparency=bytes(colour[3] for colour in colours))

@@ -69,15 +69,17 @@ def svg(width: int, height: int, title: str, body: Iterable[str], *, kind: str =
     )
 
 
-def _text(x: float, y: float, text: str, kind: str, extra: str = "") -> str:
+def written(x: float, y: float, text: str, kind: str, extra: str = "") -> str:
+    """A text, escaped."""
     return f'<text x="{x}" y="{y}" class="{kind}"{extra}>{escape(text)}</text>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+def stroke(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    """A straight line."""
     return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" class="{kind}"/>'
 
 
-def _frame(x: Axis, y: Axis) -> tuple[list[str], Callable[[float], float], Callable[[float], float]]:
+def frame(x: Axis, y: Axis) -> tuple[list[str], Callable[[float], float], Callable[[float], float]]:
     """Grid, ticks and names; and the two functions that place a value."""
 
     def across(value: float) -> float:
@@ -88,14 +90,14 @@ def _frame(x: Axis, y: Axis) -> tuple[list[str], Callable[[float], float], Calla
 
     body = []
     for tick in y.ticks:
-        body.append(_line(LEFT, up(tick), WIDTH - RIGHT, up(tick), "grid"))
-        body.append(_text(LEFT - 8, up(tick) + 4, tick_text(tick), "tick end"))
+        body.append(stroke(LEFT, up(tick), WIDTH - RIGHT, up(tick), "grid"))
+        body.append(written(LEFT - 8, up(tick) + 4, tick_text(tick), "tick end"))
     for tick in x.ticks:
-        body.append(_text(across(tick), HEIGHT - BOTTOM + 17, tick_text(tick), "tick middle"))
-    body.append(_line(LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT, HEIGHT - BOTTOM, "axis"))
+        body.append(written(across(tick), HEIGHT - BOTTOM + 17, tick_text(tick), "tick middle"))
+    body.append(stroke(LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT, HEIGHT - BOTTOM, "axis"))
     middle = (TOP + HEIGHT - BOTTOM) / 2
-    body.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x.name, "name middle"))
-    body.append(_text(14, middle, y.name, "name middle", f' transform="rotate(-90 14 {middle})"'))
+    body.append(written((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x.name, "name middle"))
+    body.append(written(14, middle, y.name, "name middle", f' transform="rotate(-90 14 {middle})"'))
     return body, across, up
 
 
@@ -112,7 +114,8 @@ def tick_text(value: float) -> str:
     return f"{value:.4g}" if size == 0 or size >= 1e-3 else f"{value:.1e}"
 
 
-def _path(points: Iterable[tuple[float, float]], kind: str) -> str:
+def path(points: Iterable[tuple[float, float]], kind: str) -> str:
+    """A line through points."""
     return f'<polyline points="{" ".join(f"{x},{y}" for x, y in points)}" class="{kind}"/>'
 
 
@@ -121,15 +124,15 @@ def curve_picture(lines: Sequence[Mapping[str, Any]], *, roc: bool) -> str:
     if not lines:
         return ""
     names = ("False positive rate", "True positive rate") if roc else ("Recall", "Precision")
-    body, across, up = _frame(unit_axis(names[0]), unit_axis(names[1]))
+    body, across, up = frame(unit_axis(names[0]), unit_axis(names[1]))
     if roc:
-        body.append(_line(across(0), up(0), across(1), up(1), "chance"))
-    elif len(lines) == 1:
+        body.append(stroke(across(0), up(0), across(1), up(1), "chance"))
+    elif len(lines) == 1 and lines[0]["share"]:
         share = float(lines[0]["share"])
-        body.append(_line(across(0), up(share), across(1), up(share), "chance"))
+        body.append(stroke(across(0), up(share), across(1), up(share), "chance"))
     for index, line in enumerate(lines):
         points = zip((across(x) for x in line["x"]), (up(y) for y in line["y"]), strict=True)
-        body.append(_path(points, f"curve c{index % 5}"))
+        body.append(path(points, f"curve c{index % 5}"))
     title = "ROC curve" if roc else "Precision-recall curve"
     return svg(WIDTH, HEIGHT, title, body)
 
@@ -137,39 +140,40 @@ def curve_picture(lines: Sequence[Mapping[str, Any]], *, roc: bool) -> str:
 def calibration_picture(bins: Sequence[Mapping[str, Any]], *, top_class: bool) -> str:
     """Share seen against probability told, with the interval of each bin, and the diagonal of perfection."""
     told = "Probability of its answer" if top_class else "Probability told"
-    body, across, up = _frame(unit_axis(told), unit_axis("Share seen"))
-    body.append(_line(across(0), up(0), across(1), up(1), "chance"))
+    body, across, up = frame(unit_axis(told), unit_axis("Share seen"))
+    body.append(stroke(across(0), up(0), across(1), up(1), "chance"))
     for one in bins:
         x = across(one["mean_told"])
-        body.append(_line(x, up(one["low"]), x, up(one["high"]), "whisker"))
-    body.append(_path(((across(b["mean_told"]), up(b["seen"])) for b in bins), "curve thin c0"))
+        body.append(stroke(x, up(one["low"]), x, up(one["high"]), "whisker"))
+    body.append(path(((across(b["mean_told"]), up(b["seen"])) for b in bins), "curve thin c0"))
     for one in bins:
         tip = f"told {figure(one['mean_told'])}, seen {figure(one['seen'])}, {one['n_rows']:,} rows"
-        body.append(_dot(across(one["mean_told"]), up(one["seen"]), 4, tip))
+        body.append(dot(across(one["mean_told"]), up(one["seen"]), 4, tip))
     return svg(WIDTH, HEIGHT, "Calibration: share seen against probability told", body)
 
 
 def value_calibration_picture(bins: Sequence[Mapping[str, Any]]) -> str:
     """Mean of the truth against mean of the prediction, by tenths of the prediction."""
     both = axis([one[key] for one in bins for key in ("mean_told", "seen")], "Mean predicted")
-    body, across, up = _frame(both, Axis(both.low, both.high, "Mean actual", both.ticks))
-    body.append(_line(across(both.low), up(both.low), across(both.high), up(both.high), "chance"))
-    body.append(_path(((across(b["mean_told"]), up(b["seen"])) for b in bins), "curve thin c0"))
+    body, across, up = frame(both, Axis(both.low, both.high, "Mean actual", both.ticks))
+    body.append(stroke(across(both.low), up(both.low), across(both.high), up(both.high), "chance"))
+    body.append(path(((across(b["mean_told"]), up(b["seen"])) for b in bins), "curve thin c0"))
     for one in bins:
         tip = f"predicted {figure(one['mean_told'])}, actual {figure(one['seen'])}, {one['n_rows']:,} rows"
-        body.append(_dot(across(one["mean_told"]), up(one["seen"]), 4, tip))
+        body.append(dot(across(one["mean_told"]), up(one["seen"]), 4, tip))
     return svg(WIDTH, HEIGHT, "Calibration: mean actual against mean predicted", body)
 
 
-def _dot(x: float, y: float, radius: float, tip: str) -> str:
+def dot(x: float, y: float, radius: float, tip: str) -> str:
+    """A point that says more when it is pointed at."""
     return f'<circle cx="{x}" cy="{y}" r="{radius}" class="dot"><title>{escape(tip)}</title></circle>'
 
 
 def scatter_picture(actual: Sequence[float], predicted: Sequence[float]) -> str:
     """Actual against predicted, one dot a row, with the line of perfect answers."""
     both = axis([*actual, *predicted], "Predicted")
-    body, across, up = _frame(both, Axis(both.low, both.high, "Actual", both.ticks))
-    body.append(_line(across(both.low), up(both.low), across(both.high), up(both.high), "chance"))
+    body, across, up = frame(both, Axis(both.low, both.high, "Actual", both.ticks))
+    body.append(stroke(across(both.low), up(both.low), across(both.high), up(both.high), "chance"))
     radius = 3 if len(actual) <= 300 else 2
     body += [
         f'<circle cx="{across(p)}" cy="{up(a)}" r="{radius}" class="speck"/>'
@@ -182,8 +186,8 @@ def residual_picture(actual: Sequence[float], predicted: Sequence[float]) -> str
     """Residual (actual minus predicted) against predicted: a pattern here is something still to learn."""
     residuals = [a - p for a, p in zip(actual, predicted, strict=True)]
     reach = max([abs(one) for one in residuals], default=1.0) or 1.0
-    body, across, up = _frame(axis(predicted, "Predicted"), axis([-reach, reach], "Actual − predicted"))
-    body.append(_line(LEFT, up(0.0), WIDTH - RIGHT, up(0.0), "chance"))
+    body, across, up = frame(axis(predicted, "Predicted"), axis([-reach, reach], "Actual − predicted"))
+    body.append(stroke(LEFT, up(0.0), WIDTH - RIGHT, up(0.0), "chance"))
     radius = 3 if len(actual) <= 300 else 2
     body += [
         f'<circle cx="{across(p)}" cy="{up(r)}" r="{radius}" class="speck"/>'
@@ -192,13 +196,13 @@ def residual_picture(actual: Sequence[float], predicted: Sequence[float]) -> str
     return svg(WIDTH, HEIGHT, "Residuals against predicted values", body)
 
 
-def histogram_picture(edges: Sequence[float], counts: Sequence[int], name: str) -> str:
-    """How many rows lie in each bin."""
+def histogram_picture(edges: Sequence[float], counts: Sequence[int], name: str, *, unit: str = "Rows") -> str:
+    """How many rows (or other units) lie in each bin."""
     x = Axis(edges[0], edges[-1], name, _inside(edges[0], edges[-1]))
-    body, across, up = _frame(x, axis([0, max([*counts, 1])], "Rows", n_ticks=4))
-    body += _bars(edges, counts, across, up, "bar")
+    body, across, up = frame(x, axis([0, max([*counts, 1])], unit, n_ticks=4))
+    body += bars(edges, counts, across, up, "bar")
     if edges[0] < 0.0 < edges[-1]:
-        body.append(_line(across(0.0), up(0.0), across(0.0), TOP, "chance"))
+        body.append(stroke(across(0.0), up(0.0), across(0.0), TOP, "chance"))
     return svg(WIDTH, HEIGHT, f"Histogram: {name}", body)
 
 
@@ -206,7 +210,7 @@ def _inside(low: float, high: float) -> tuple[float, ...]:
     return tuple(tick for tick in axis([low, high], "").ticks if low <= tick <= high)
 
 
-def _bars(
+def bars(
     edges: Sequence[float],
     counts: Sequence[int],
     across: Callable[[float], float],
@@ -234,20 +238,20 @@ def scores_picture(edges: Sequence[float], counts: Mapping[str, Sequence[int]], 
     for index, (name, tallied) in enumerate(counts.items()):
         floor_y = TOP + half * (index + 1) - 2
         tallest = max([*tallied, 1])
-        body.append(_line(LEFT, floor_y, WIDTH - RIGHT, floor_y, "axis"))
+        body.append(stroke(LEFT, floor_y, WIDTH - RIGHT, floor_y, "axis"))
 
         def up(count: float, floor_y: float = floor_y, tallest: int = tallest) -> float:
             return round(floor_y - count / tallest * (half - 22), 1)
 
-        body += _bars(edges, tallied, lambda v: x.place(v, LEFT, WIDTH - RIGHT), up, f"bar c{index % 5}")
-        body.append(_text(LEFT, floor_y - half + 16, f"{short(name, 30)} ({sum(tallied):,})", "name"))
+        body += bars(edges, tallied, lambda v: x.place(v, LEFT, WIDTH - RIGHT), up, f"bar c{index % 5}")
+        body.append(written(LEFT, floor_y - half + 16, f"{short(name, 30)} ({sum(tallied):,})", "name"))
     for tick in x.ticks:
         place = x.place(tick, LEFT, WIDTH - RIGHT)
-        body.append(_text(place, HEIGHT - BOTTOM + 17, tick_text(tick), "tick middle"))
-    body.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x.name, "name middle"))
+        body.append(written(place, HEIGHT - BOTTOM + 17, tick_text(tick), "tick middle"))
+    body.append(written((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x.name, "name middle"))
     if threshold is not None:
         place = x.place(threshold, LEFT, WIDTH - RIGHT)
-        body.append(_line(place, TOP, place, HEIGHT - BOTTOM, "mark"))
+        body.append(stroke(place, TOP, place, HEIGHT - BOTTOM, "mark"))
     return svg(WIDTH, HEIGHT, "Probability told, by true class", body)
 
 
@@ -260,17 +264,17 @@ def versus_picture(
     body = []
     for tick in scale.ticks:
         x = scale.place(tick, left, wide - right)
-        body.append(_line(x, 14, x, 92, "grid"))
-        body.append(_text(x, 108, tick_text(tick), "tick middle"))
+        body.append(stroke(x, 14, x, 92, "grid"))
+        body.append(written(x, 108, tick_text(tick), "tick middle"))
     arrow = "higher is better →" if better == "higher" else "← lower is better"
-    body.append(_text((left + wide - right) / 2, 132, f"{name} ({arrow})", "name middle"))
+    body.append(written((left + wide - right) / 2, 132, f"{name} ({arrow})", "name middle"))
     for label, y, kind, (value, low, high) in (
         ("Model", 34, "of-model", model),
         ("Baseline", 72, "of-base", baseline),
     ):
         x, x1, x2 = (scale.place(v, left, wide - right) for v in (value, low, high))
-        body.append(_text(left - 14, y + 5, label, "label end"))
-        body.append(_line(x1, y, x2, y, f"span {kind}"))
+        body.append(written(left - 14, y + 5, label, "label end"))
+        body.append(stroke(x1, y, x2, y, f"span {kind}"))
         tip = f"{label}: {figure(value)} ({figure(low)} to {figure(high)})"
         body.append(f'<circle cx="{x}" cy="{y}" r="7" class="point {kind}"><title>{escape(tip)}</title></circle>')
     return svg(wide, tall, f"{name}: model against baseline", body, kind="versus")
@@ -280,11 +284,11 @@ def range_picture(value: float, low: float, high: float, reference: float | None
     """A small interval for a table's cell; the reference (all rows, or the baseline) is a thin line."""
     span = Axis(bounds[0], bounds[1], "", ()) if bounds[1] > bounds[0] else axis([value], "")
     x, x1, x2 = (span.place(v, 4, 116) for v in (value, low, high))
-    body = [_line(4, 10, 116, 10, "track")]
+    body = [stroke(4, 10, 116, 10, "track")]
     if reference is not None and isfinite(reference):
         place = span.place(reference, 4, 116)
-        body.append(_line(place, 2, place, 18, "reference"))
-    body.append(_line(x1, 10, max(x2, x1 + 0.5), 10, "span of-model"))
+        body.append(stroke(place, 2, place, 18, "reference"))
+    body.append(stroke(x1, 10, max(x2, x1 + 0.5), 10, "span of-model"))
     body.append(f'<circle cx="{x}" cy="10" r="4" class="point of-model"/>')
     title = f"{figure(value)}, {figure(low)} to {figure(high)}"
     return svg(120, 20, title, body, kind="range")

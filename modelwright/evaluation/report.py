@@ -1,6 +1,6 @@
 """The report: one self-contained HTML page, the same bytes for the same values.
 
-The page asks nothing of a network and runs no script. Whatever the data, it stays under 2 MB: every list is
+The page asks nothing of a network and runs no script. Whatever the data, it stays under 3 MB: every list is
 cut (and says so) and every text shortened. Names and levels come from the data, so all is escaped: by Jinja
 in the page and by `pictures.py` in the pictures.
 
@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from modelwright.core.errors import UserError
 from modelwright.evaluation import pictures, text
+from modelwright.evaluation.figures import drawn, errors, figures, per_class, told_boxes
 from modelwright.evaluation.names import NAMES
+from modelwright.evaluation.showcase import MAX_EXAMPLE_BYTES, confused, examples
+from modelwright.evaluation.training_story import story
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 MAX_SLICES, MAX_IMPORTANT, MAX_DECISIONS, MAX_CLEANED, MAX_CANDIDATES, MAX_FACTS = 30, 20, 150, 60, 40, 60
 N_OPEN_SLICES = 10
-MAX_BYTES = 2_000_000
+MAX_BYTES = 3_000_000
 
 
 def report_page(
@@ -38,13 +41,13 @@ def report_page(
     run_facts: Mapping[str, Any] | None = None,
     curl: str = "",
 ) -> str:
-    """Write the report as one HTML page (text, under 2 MB).
+    """Write the report as one HTML page (text, under 3 MB).
 
     `trained` adds target, classes and the leaderboard; `cleaning` is what cleaning's `summary` gives;
     `decisions` are those of the earlier stages (the report's own are added); `data_facts` and `run_facts`
     are shown as they are, name by name; `curl` is the line that asks the served model.
 
-    Raises `report.size` if the page would pass 2 MB all the same. Cost: some 30 ms.
+    Raises `report.size` if the page would pass 3 MB all the same. Cost: some 30 ms.
 
     >>> from modelwright.evaluation import evaluate
     >>> from modelwright.testing.evaluation import straight_line
@@ -53,14 +56,12 @@ def report_page(
     >>> page.startswith("<!doctype html>"), "line <1>" in page, "line &lt;1&gt;" in page
     (True, False, True)
     """
+    budget = [MAX_EXAMPLE_BYTES]
     context = {
         "title": text.short(title, 80),
-        "head": _head(report, trained),
-        "metrics": _metric_rows(report),
-        "errors": _errors(report),
-        "figures": _figures(report),
+        "targets": [_target(one, trained, number, budget) for number, one in enumerate((report, *report.more))],
         "importance": _important(report),
-        "slices": _slices(report),
+        "training": _training(trained),
         "decisions": _decisions([*decisions, *report.decisions]),
         "cleaning": _cleaning(cleaning or ()),
         "candidates": _candidates(trained),
@@ -90,16 +91,30 @@ def _template() -> Any:
     return environment.get_template("report.html")
 
 
-def _drawn(picture: str) -> Any:
-    """Mark a picture as safe: `pictures.py` has escaped every text in it."""
-    from markupsafe import Markup
+def _target(report: Report, trained: Trained | None, number: int, budget: list[int]) -> dict[str, Any]:
+    """All that is told of one target; `number` makes the addresses on the page differ."""
+    return {
+        "at": "" if number == 0 else f"-{number + 1}",
+        "head": _head(report, trained, number),
+        "metrics": _metric_rows(report),
+        "errors": errors(report),
+        "figures": figures(report),
+        "per_class": per_class(report),
+        "told": told_boxes(report),
+        "confused": confused(report, budget),
+        "examples": examples(report, budget),
+        "slices": _slices(report),
+    }
 
-    return Markup(picture)
+
+def _training(trained: Trained | None) -> dict[str, Any]:
+    told = story(trained.history) if trained else {}
+    return {**told, "figures": [{**one, "picture": drawn(one["picture"])} for one in told["figures"]]} if told else {}
 
 
-def _head(report: Report, trained: Trained | None) -> dict[str, Any]:
-    task = trained.task if trained else None
-    target = text.short(task.target, 60) if task else ""
+def _head(report: Report, trained: Trained | None, number: int = 0) -> dict[str, Any]:
+    task = (trained.task, *trained.signature.more_tasks)[number] if trained else None
+    target = text.short(task.target if task else report.target, 60)
     primary, base = report[report.primary], text.find(report.baseline, report.primary)
     word, sentence = text.verdict(report)
     versus = ""
@@ -112,13 +127,14 @@ def _head(report: Report, trained: Trained | None) -> dict[str, Any]:
         )
     return {
         "target": target,
-        "kind": {"binary": "one of two classes", "multiclass": "one of several classes"}.get(report.task, "a number"),
+        "kind": text.KINDS.get(report.task, report.task),
+        "base_name": text.short(str(report.curves.get("baseline_name", "the same answer always")), 60),
         "classes": [text.short(name, 30) for name in task.classes[:8]] if task else [],
         "n_more_classes": max(0, len(task.classes) - 8) if task else 0,
         "headline": text.headline(report),
         "verdict": sentence,
         "word": word,
-        "versus": _drawn(versus),
+        "versus": drawn(versus),
         "cautions": text.cautions(report),
         "tiles": _tiles(report, primary, base),
     }
@@ -132,12 +148,12 @@ def _tiles(report: Report, primary: Metric, base: Metric | None) -> list[dict[st
             "note": text.metric_range(primary),
         },
         {
-            "name": "Constant baseline",
+            "name": "Baseline",
             "value": text.figure(base.value, like=primary.value) if base else "–",
-            "note": "the same answer always",
+            "note": text.short(str(report.curves.get("baseline_name", "the same answer always")), 60),
         },
         {
-            "name": "Held-out rows",
+            "name": f"Held-out {text.noun(report, 2)}",
             "value": f"{report.n_rows:,}",
             "note": "never seen in training",
         },
@@ -172,142 +188,12 @@ def _metric_rows(report: Report) -> list[dict[str, Any]]:
                 "baseline": text.figure(base.value, like=metric.value) if base else "–",
                 "better": metric.better,
                 "primary": metric.name == report.primary,
-                "picture": _drawn(
+                "picture": drawn(
                     pictures.range_picture(metric.value, metric.low, metric.high, base.value if base else None, whole)
                 ),
             }
         )
     return rows
-
-
-def _errors(report: Report) -> dict[str, Any]:
-    """The confusion matrix with shares of each true class, and the measures of each class."""
-    matrix = report.curves.get("confusion")
-    if not matrix:
-        return {}
-    labels = [text.short(str(label), 24) for label in matrix["labels"]]
-    rows = []
-    for i, counts in enumerate(matrix["counts"]):
-        total = sum(counts)
-        cells = [
-            {
-                "n": f"{n:,}",
-                "share": round(100 * n / total) if total else 0,
-                "right": i == j,
-                "none": n == 0,
-            }
-            for j, n in enumerate(counts)
-        ]
-        rows.append({"label": labels[i], "cells": cells, "total": f"{total:,}"})
-    per_class = [
-        {
-            "label": text.short(str(one["class"])),
-            "n_rows": f"{one['n_rows']:,}",
-            **{name: text.figure(one[name]) for name in ("precision", "recall", "f1")},
-        }
-        for one in report.curves.get("per_class", ())
-    ]
-    threshold = matrix.get("threshold")
-    return {
-        "labels": labels,
-        "rows": rows,
-        "per_class": per_class,
-        "readings": _readings(matrix),
-        "threshold": text.figure(threshold) if threshold is not None else "",
-        "positive": labels[-1] if threshold is not None else "",
-    }
-
-
-def _readings(matrix: Mapping[str, Any]) -> list[str]:
-    """The confusion matrix in words: what is found and missed, or the commonest confusions."""
-    labels = [text.short(str(label), 40) for label in matrix["labels"]]
-    counts = matrix["counts"]
-    if "threshold" in matrix:
-        found, missed, false = counts[1][1], counts[1][0], counts[0][1]
-        return [
-            f"Of {found + missed:,} rows that are {labels[1]}, {found:,} are found and {missed:,} missed.",
-            f"Of {found + false:,} rows said to be {labels[1]}, {found:,} are and {false:,} are not.",
-        ]
-    mixed = [(n, i, j) for i, row in enumerate(counts) for j, n in enumerate(row) if i != j and n > 0]
-    if not mixed:
-        return ["No row was given a wrong class."]
-    worst = sorted(mixed, key=lambda cell: (-cell[0], cell[1], cell[2]))[:3]
-    return [f"{labels[i]} taken for {labels[j]}: {n:,} {'row' if n == 1 else 'rows'}." for n, i, j in worst]
-
-
-def _figures(report: Report) -> list[dict[str, Any]]:
-    """Picture, title, what to see in it, and a legend, for this kind of task."""
-    made = _value_figures(report) if report.task == "regression" else _class_figures(report)
-    return [{"legend": [], **one, "picture": _drawn(one["picture"])} for one in made if one["picture"]]
-
-
-def _value_figures(report: Report) -> list[dict[str, Any]]:
-    curves = report.curves
-    points, residuals = curves["scatter"], curves["residuals"]
-    n_shown = len(points["actual"])
-    sample = f" {n_shown:,} of {report.n_rows:,} rows are drawn." if n_shown < report.n_rows else ""
-    outside = f" {residuals['n_outside']:,} rows lie outside." if residuals["n_outside"] else ""
-    return [
-        {
-            "title": "Actual against predicted",
-            "picture": pictures.scatter_picture(points["actual"], points["predicted"]),
-            "note": "On the line, the answer is exact." + sample,
-        },
-        {
-            "title": "Residuals",
-            "picture": pictures.residual_picture(points["actual"], points["predicted"]),
-            "note": "A shape other than a level cloud is something the model has not learnt.",
-        },
-        {
-            "title": "Spread of the error",
-            "picture": pictures.histogram_picture(residuals["edges"], residuals["counts"], "Actual − predicted"),
-            "note": "Right of the line, the answer was too low." + outside,
-        },
-        {
-            "title": "Calibration",
-            "picture": pictures.value_calibration_picture(curves["calibration"]),
-            "note": "Rows in ten groups by predicted value: does the mean come true?",
-        },
-    ]
-
-
-def _class_figures(report: Report) -> list[dict[str, Any]]:
-    curves = report.curves
-    binary = report.task == "binary"
-    legend = [] if binary else [text.short(str(line["class"]), 30) for line in curves["roc"]]
-    of = "" if binary else " One line for each of the commonest classes, against the rest."
-    made: list[dict[str, Any]] = [
-        {
-            "title": "ROC curve",
-            "picture": pictures.curve_picture(curves["roc"], roc=True),
-            "note": "The closer to the upper left, the better; the dashed line is chance." + of,
-            "legend": legend,
-        },
-        {
-            "title": "Precision and recall",
-            "picture": pictures.curve_picture(curves["precision_recall"], roc=False),
-            "note": "What is found, and how much of what is claimed is true."
-            + (" Dashed: claiming every row." if binary else of),
-            "legend": legend,
-        },
-        {
-            "title": "Calibration",
-            "picture": pictures.calibration_picture(curves["calibration"], top_class=not binary),
-            "note": "On the dashed line, a chance of 70% comes true 70 times in 100. Bars are 95% intervals.",
-        },
-    ]
-    spread = curves["scores"]
-    threshold = curves["confusion"].get("threshold")
-    by_class = "The further apart the two, the better. The upright line is the threshold."
-    by_hit = "Wrong answers should be the unsure ones: if they sit on the right, do not trust the chances."
-    made.append(
-        {
-            "title": "Probabilities by true class" if binary else "How sure, when right and when wrong",
-            "picture": pictures.scores_picture(spread["edges"], spread["counts"], threshold),
-            "note": by_class if binary else by_hit,
-        }
-    )
-    return made
 
 
 def _important(report: Report) -> dict[str, Any]:
@@ -349,7 +235,7 @@ def _slices(report: Report) -> dict[str, Any]:
                 "value": text.figure(one["value"]),
                 "rest": text.figure(one["rest"], like=one["value"]),
                 "mark": ("worse" if worse else "better") if one["differs"] else "",
-                "picture": _drawn(pictures.range_picture(one["value"], one["low"], one["high"], overall.value, bounds)),
+                "picture": drawn(pictures.range_picture(one["value"], one["low"], one["high"], overall.value, bounds)),
             }
         )
     return {

@@ -11,6 +11,17 @@ if TYPE_CHECKING:
     from modelwright.core.values import Metric, Report
 
 FEW_ROWS = 100
+KINDS = {
+    "binary": "one of two classes",
+    "multiclass": "one of several classes",
+    "regression": "a number",
+    "multilabel": "any number of labels",
+    "forecast": "the steps ahead",
+    "detection": "boxes around things",
+    "segmentation": "a class for every pixel",
+}
+"""What is predicted, by kind of task, in words."""
+_NOUNS = {"detection": "picture", "segmentation": "picture", "forecast": "window"}
 
 
 def figure(value: float | None, *, like: float | None = None) -> str:
@@ -71,6 +82,12 @@ def find(metrics: tuple[Metric, ...], name: str) -> Metric | None:
     return next((metric for metric in metrics if metric.name == name), None)
 
 
+def noun(report: Report, n: int) -> str:
+    """What is held out: rows, pictures or windows; one of them when `n` is 1."""
+    one = _NOUNS.get(report.task, "row")
+    return one if n == 1 else one + "s"
+
+
 def headline(report: Report, *, target: str = "the target") -> str:
     """How good the model is in one or two sentences that need no statistics, baseline and interval included.
 
@@ -84,7 +101,9 @@ def headline(report: Report, *, target: str = "the target") -> str:
     Always giving the commonest answer would be right for 63%.'
     """
     confidence = percent(float(report.curves.get("confidence", 0.95)))
-    rows = "1 row" if report.n_rows == 1 else f"{report.n_rows:,} rows"
+    rows = f"{report.n_rows:,} {noun(report, report.n_rows)}"
+    if report.task not in ("binary", "multiclass", "regression"):
+        return " ".join([f"On {rows} it had never seen: {in_short(report)}.", *_of_others(report)])
     name = "mae" if report.task == "regression" else "accuracy"
     told = find(report.metrics, name) or report[report.primary]
     base = find(report.baseline, told.name)
@@ -101,7 +120,30 @@ def headline(report: Report, *, target: str = "the target") -> str:
         span = f"{confidence} interval: {metric_range(told)}"
         first = f"On {rows} it had never seen, the model's {label(told.name)} is {metric_figure(told)} ({span})."
         rest = f"The constant baseline's is {metric_figure(base)}." if base else ""
-    return f"{first} {rest}".strip()
+    return " ".join(part for part in (first, rest, *_of_others(report)) if part)
+
+
+def _of_others(report: Report) -> list[str]:
+    return [f"For {short(one.target)}: {in_short(one)}." for one in report.more]
+
+
+def in_short(report: Report) -> str:
+    """The primary metric in a few words.
+
+    >>> from modelwright.core.values import Metric, Report
+    >>> found = Metric(name="map", value=0.83, low=0.8, high=0.86, better="higher")
+    >>> none = Metric(name="map", value=0.0, low=0.0, high=0.0, better="higher")
+    >>> in_short(Report(task="detection", n_rows=70, primary="map", metrics=(found,), baseline=(none,), slices=(),
+    ...                  curves={"baseline_name": "no boxes"}, importance={}))
+    'mAP 0.830 [0.800, 0.860] against 0 for no boxes'
+    """
+    told, base = report[report.primary], find(report.baseline, report.primary)
+    low, high = (figure(edge, like=told.value) for edge in (told.low, told.high))
+    first = f"{label(told.name)} {metric_figure(told)} [{low}, {high}]"
+    name = report.curves.get("baseline_name", "the constant baseline")
+    if base is None:
+        return first
+    return f"{first} against {figure(base.value, like=told.value if base.value else None)} for {name}"
 
 
 def verdict(report: Report) -> tuple[str, str]:
@@ -128,7 +170,7 @@ def cautions(report: Report) -> list[str]:
     if word in ("worse", "unclear"):
         found.append(sentence)
     if report.n_rows < FEW_ROWS:
-        rows = "1 row was" if report.n_rows == 1 else f"{report.n_rows} rows were"
+        rows = f"{report.n_rows} {noun(report, report.n_rows)} {'was' if report.n_rows == 1 else 'were'}"
         found.append(f"Only {rows} held out, so every figure is uncertain.")
     found += [line for line in (_worst_slice(report), _calibration(report), _rare_class(report)) if line]
     found += [
@@ -166,7 +208,11 @@ def _calibration(report: Report) -> str:
 
 
 def _rare_class(report: Report) -> str:
-    missed = [one for one in report.curves.get("per_class", ()) if one["n_rows"] and one["recall"] == 0.0]
+    missed = [
+        one
+        for one in report.curves.get("per_class", ())
+        if (one.get("n_rows") and one["recall"] == 0.0) or (one.get("n_boxes") and one["ap50"] == 0.0)
+    ]
     if not missed:
         return ""
     names = ", ".join(short(str(one["class"])) for one in missed[:3]) + (", ..." if len(missed) > 3 else "")
@@ -184,7 +230,7 @@ def short(text: str, length: int = 40) -> str:
 
 
 def summary_table(report: Report) -> list[tuple[str, str, str, str]]:
-    """Rows for a terminal: metric, value, interval, baseline; the primary metric first.
+    """Rows for a terminal: metric, value, interval, baseline; the primary metric first, further targets last.
 
     >>> from modelwright.testing.evaluation import straight_line
     >>> from modelwright.evaluation import EvaluateSpec, evaluate
@@ -196,7 +242,10 @@ def summary_table(report: Report) -> list[tuple[str, str, str, str]]:
     ordered = sorted(report.metrics, key=lambda metric: metric.name != report.primary)
     rows = []
     for metric in ordered:
-        base = find(report.baseline, metric.name)
-        told = figure(base.value, like=metric.value) if base else "–"
+        known = find(report.baseline, metric.name)
+        told = figure(known.value, like=metric.value) if known else "–"
         rows.append((label(metric.name), metric_figure(metric), metric_range(metric), told))
+    for one in report.more:
+        further = summary_table(one)
+        rows += [(f"{short(one.target)}: {name}", value, span, base) for name, value, span, base in further]
     return rows
