@@ -24,11 +24,3 @@ def pointwise(function: Callable[..., Tensor], *, complete: bool, **settings: An
         return mean_known(losses, known, weights)
 
     return loss
-
-
-def same_values(output: tuple[int, ...], target: tuple[int, ...], spec: Any) -> bool:
-    """Whether there is one output for each target: the same shape, or a last axis of one more."""
-    return output in (target, (*target, 1))
-
-
-TAKES = "outputs of the targets' shape, (n,) or (n, horizon)"

@@ -23,9 +23,13 @@ from torch.optim.sgd import SGD
 
 
 def runs_on(groups: list[dict[str, Any]], devices: tuple[str, ...] = ("cpu", "cuda")) -> bool:
-    """Whether all parameters are floats on devices for which torch has the fused kernel."""
+    """Whether all parameters are floats on devices for which torch has the fused kernel, none of them shared out
+    among processes (the kernels do not know what to do with a part of a tensor)."""
     parameters = [parameter for group in groups for parameter in group["params"]]
-    return all(parameter.is_floating_point() and parameter.device.type in devices for parameter in parameters)
+    return all(
+        parameter.is_floating_point() and parameter.device.type in devices and not hasattr(parameter, "placements")
+        for parameter in parameters
+    )
 
 
 class _Short(Optimizer):
