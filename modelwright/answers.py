@@ -14,6 +14,7 @@ from modelwright.core.store import disk_faults, write_atomically
 if TYPE_CHECKING:
     import polars as pl
 
+    from modelwright.sequences.layout import Layout
     from modelwright_runtime.model import Model
 
 WRITERS = (".csv", ".parquet", ".jsonl")
@@ -24,7 +25,9 @@ def predict_file(package: Path, rows: str, output: str) -> tuple[int, tuple[str,
 
     `rows` may be a folder of pictures or sounds, for a model that answers from one: each file is a row, and the
     answers begin with its `file`. In a table, a cell of pictures or sounds may be a path, from the table's folder on.
-    Returns the number of rows and the warnings. Raises UserError when a column that the model needs is missing.
+    A model of series takes cases (lists in cells) or long rows, one for each step: then there is one line for each
+    window, or for each series. Returns the number of lines and the warnings. Raises UserError when a column that the
+    model needs is missing.
     """
     import polars as pl
 
@@ -39,6 +42,9 @@ def predict_file(package: Path, rows: str, output: str) -> tuple[int, tuple[str,
     from modelwright_runtime.media import from_path
 
     frame = collect(rows).frame.drop("__row__")
+    layout = _layout(model)
+    if layout is not None and not set(model.columns) <= set(frame.columns):
+        return _predict_steps(model, frame, layout, output)
     table = {name: frame[name].to_list() for name in frame.columns}
     for name, kind in media_columns(model).items() if "://" not in rows else ():
         folder = Path(rows).parent
@@ -47,6 +53,28 @@ def predict_file(package: Path, rows: str, output: str) -> tuple[int, tuple[str,
     answers = model.predict(table)
     write_table(pl.DataFrame(answers.columns(), strict=False), output)
     return frame.height, tuple(map(str, answers.warnings))
+
+
+def _layout(model: Model) -> Layout | None:
+    """How the model's training rows were made into cases, when they were."""
+    from modelwright.sequences import Layout
+
+    plain = model.facts.get("data", {}).get("source", {}).get("sequences")
+    return Layout.from_plain(plain) if plain else None
+
+
+def _predict_steps(model: Model, rows: pl.DataFrame, layout: Layout, output: str) -> tuple[int, tuple[str, ...]]:
+    """Answer long rows: a line for each window with the row it ends at, or for each series the values to come."""
+    import polars as pl
+
+    from modelwright.sequences import cases_to_answer
+
+    cases, keys = cases_to_answer(rows, layout)
+    answers = model.predict({name: cases[name].to_list() for name in model.columns})
+    made = pl.DataFrame(answers.columns(), strict=False)
+    keys = keys.rename({name: f"{name}_of_row" for name in keys.columns if name in made.columns})
+    write_table(pl.concat([keys, made], how="horizontal"), output)
+    return cases.height, tuple(map(str, answers.warnings))
 
 
 def _predict_folder(model: Model, folder: str, output: str) -> tuple[int, tuple[str, ...]]:

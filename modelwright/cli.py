@@ -24,6 +24,8 @@ From a raw table to a served model that stays healthy.
 
   wright up data.csv --target price      train, write the report, package, and serve on 127.0.0.1
   wright run data.csv --target price     the same without serving; also: wright run recipe.yaml
+  wright run photos/                     pictures or sounds in a folder for each class
+  wright run load.csv --target y --time t --horizon 24    forecast the next 24 values
   wright plan data.csv --target price    what would be done, what is there already, and every decision's reason
   wright predict NAME rows.csv -o out.csv    answer rows: .csv, .parquet, .jsonl, or - for the terminal
   wright serve NAME                      answer over HTTP: POST /predict, a page at /, OpenAPI at /docs
@@ -126,8 +128,13 @@ def _run_parser(name: str, about: str, *examples: str) -> _Parser:
     from modelwright.recipe import STAGES, Recipe
 
     parser = _parser(name, about, *examples, usage=f"wright {name} SOURCE --target COLUMN [options]")
-    parser.add_argument("source", metavar="SOURCE", help="a file, pattern, address or database, or a recipe (.yaml)")
-    parser.add_argument("--target", metavar="COLUMN", help="the column to predict")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="a file, pattern, folder, address or database, or a recipe (.yaml)"
+    )
+    parser.add_argument("--target", metavar="COLUMN", help="the column to predict; of pictures with boxes, say, found")
+    parser.add_argument("--time", metavar="COLUMN", help="the column that orders the rows in time")
+    parser.add_argument("--group", metavar="COLUMN", help="the column whose rows belong together: a session, a series")
+    parser.add_argument("--horizon", type=int, metavar="STEPS", help="forecast so many steps of the target")
     parser.add_argument("--name", help="names the run and its package [the file's stem]")
     parser.add_argument("--seed", type=int, help="every random choice follows from it [0]")
     for part, verb in STAGES.items():
@@ -167,17 +174,34 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         part, dot, field = name.partition(".")
         if dot and text is not None:
             changes.setdefault(part, {})[field] = _value(text)
+    if options.horizon is not None:
+        changes.setdefault("sequences", {})["horizon"] = options.horizon
+    roles = {name: role for role in ("time", "group") if (name := getattr(options, role)) is not None}
     top = {name: getattr(options, name) for name in ("target", "name", "seed") if getattr(options, name) is not None}
     if options.source.endswith((".yaml", ".yml")):
         recipe = Recipe.from_yaml(Path(options.source))
+        if roles:
+            given = changes.setdefault("clean", {}).get("roles", recipe.clean.roles)
+            changes["clean"]["roles"] = {**given, **roles}
         parts = {part: getattr(recipe, part).but(**settings) for part, settings in changes.items()}
         return recipe.but(**top, **parts)
-    if options.target is None:
+    if roles:
+        clean = changes.setdefault("clean", {})
+        clean["roles"] = {**clean.get("roles", {}), **roles}
+    top.setdefault("target", _natural_target(options.source))
+    if top["target"] is None:
         raise UserError(
             "cli.target", f"--target is needed: which column of {options.source} is to be predicted?",
             hint=_columns_hint(options.source),
         )  # fmt: skip
     return Recipe.from_plain({**changes, **top, "data": _data(options.source, changes.pop("data", {}))})
+
+
+def _natural_target(source: str) -> str | None:
+    """The column that boxes, masks or folders of media ask to be predicted; None for a table."""
+    from modelwright.collection.media import natural_target
+
+    return natural_target(source)
 
 
 def _value(text: str) -> Any:
@@ -264,7 +288,8 @@ def _plan(arguments: list[str], terminal: Terminal) -> None:
 
 def _predict(arguments: list[str], terminal: Terminal) -> None:
     parser = _parser(
-        "predict", "Answer rows: one line per input row, in its order.",
+        "predict", "Answer rows: one line per input row, in its order; of models of series one per window, or one "
+        "per series with all values of its forecast.",
         "wright predict income rows.csv -o answers.csv", "wright predict income.wright rows.parquet -o -",
     )  # fmt: skip
     parser.add_argument("name", help="a run's name or a .wright file")

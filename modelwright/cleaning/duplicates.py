@@ -111,6 +111,8 @@ def find_twins(
     if 0 < others.height <= MOST_TWINS * left.height:
         ids = ", ".join(name for name in schema.names if name not in compared)
         why = "the columns that are equal hold measurements that hardly repeat a value, so it is no chance"
+        if _is_unique(schema):
+            why = "their pictures, sounds or series are equal, byte for byte"
         told.append(Decision("cleaning", "rows", f"{others.height} rows removed that differ in {ids} only", why))
         reason = pl.lit(f"equal to an earlier row in every column but {ids}").alias("reason")
         twins = pl.concat([twins, others.with_columns(reason)]).sort(ROW_ID)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from modelwright.collection.base import CollectSpec
+from modelwright.collection.base import CollectSpec, SourceSpec
+from modelwright.collection.beside import named_files
 from modelwright.collection.locate import locate, scheme_of
 from modelwright.collection.tree import media_files
 from modelwright.core.store import digest_of
@@ -23,14 +24,18 @@ def fingerprint(spec: CollectSpec, seen: Callable[[Path], str]) -> str | None:
     """
     if any(scheme_of(source.source) != "path" for source in spec.sources):
         return None
-    return digest_of([mark for source in spec.sources for mark in _marks(source.source, seen)])
+    return digest_of([mark for source in spec.sources for mark in _marks(source, seen)])
 
 
-def _marks(source: str, seen: Callable[[Path], str]) -> list[list[object]]:
-    files = media_files(source)
+def _marks(source: SourceSpec, seen: Callable[[Path], str]) -> list[list[object]]:
+    files = media_files(source.source)
     if files:
         return [[found.name, found.n_bytes, found.changed_ns] for found in files]
-    return [[path.name, seen(path)] for path in locate(source)]
+    marks: list[list[object]] = []
+    for path in locate(source.source):
+        marks.append([path.name, seen(path)])
+        marks += [[found.name, found.n_bytes, found.changed_ns] for found in named_files(path, source)]
+    return marks
 
 
 def relative_to(spec: CollectSpec, folder: Path) -> CollectSpec:

@@ -65,6 +65,30 @@ def read_media(source: SourceSpec, around: Surroundings) -> Piece | None:
     return replace(piece, about=about, repairs=notes.repairs(), decisions=tuple(notes.decisions))
 
 
+def natural_target(source: str) -> str | None:
+    """The column that is to be predicted from a folder, pattern or file of media, where its form says so: `boxes`,
+    `mask`, `label`, or the `folder` that each file lies in; None for anything else. Zips are not opened.
+
+    >>> natural_target("homes.csv") is None
+    True
+    """
+    from modelwright.collection.annotations import natural_annotation
+    from modelwright.collection.idx import is_idx
+
+    tree = tree_of(source, 0, 1.0) if not source.lower().endswith(".zip") else None
+    if tree is None:
+        return None
+    annotated = natural_annotation(tree)
+    if annotated:
+        return annotated
+    if any(is_idx(found.name) or found.name.lower().endswith((".ts", ".ts.gz")) for found in tree.files):
+        return "label"
+    media = tree.media()
+    if not media or _is_table_folder(tree):
+        return None
+    return "folder" if any(_without_splits([found.folders for found in media])[1]) else None
+
+
 def _is_table_folder(tree: Tree) -> bool:
     """Whether tables lie at the top, and media only below: then a table names the media, and is what is read."""
     from modelwright.collection.sniff import KNOWN_ENDINGS, endings_of
@@ -138,7 +162,7 @@ def binary_table(
             pl.Series(name, [_bytes(found, reader, len(wanted)) for found in column[start:stop]], dtype=pl.Binary)
             for name, column in files.items()
         ]
-        part = plain.slice(start, stop - start).with_columns(binary)
+        part = pl.DataFrame([*plain.slice(start, stop - start).get_columns(), *binary])
         start = stop
         if stop == n_rows and not scratch:
             parts.append(part)

@@ -64,6 +64,7 @@ def read_source(source: SourceSpec, around: Surroundings) -> Iterator[Piece]:
         path = fetch(source.source, max_bytes=around.max_bytes, timeout_s=around.timeout_s, tell=around.tell)
         yield from read_path(path, name_of(source.source), source, around)
         return
+    from modelwright.collection.beside import with_media
     from modelwright.collection.locate import locate
     from modelwright.collection.media import read_media
 
@@ -72,7 +73,8 @@ def read_source(source: SourceSpec, around: Surroundings) -> Iterator[Piece]:
         yield media
         return
     for path in locate(source.source):
-        yield from read_path(path, str(path), source, around)
+        for piece in read_path(path, str(path), source, around):
+            yield with_media(piece, path.parent, around)
 
 
 def read_path(path: Path, name: str, source: SourceSpec, around: Surroundings) -> Iterator[Piece]:

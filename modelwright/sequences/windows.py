@@ -123,9 +123,9 @@ def _choose(lengths: np.ndarray, spec: WindowSpec, n_inputs: int) -> tuple[int, 
     import numpy as np
 
     long = lengths[lengths >= min(LEAST_STRETCH, lengths.max())]
-    quarter = int(np.quantile(long, 0.25))
-    length = spec.length or min(LONGEST_WINDOW, quarter)
-    why = "asked for" if spec.length else f"a quarter of the stretches have fewer than {quarter} rows"
+    short = int(np.quantile(long, 0.1))
+    length = spec.length or min(LONGEST_WINDOW, short)
+    why = "asked for" if spec.length else f"nine tenths of the stretches have {short} rows or more"
     stride = spec.stride or max(1, length // 2)
     n_cells = int(np.maximum(0, (lengths - length) // stride + 1).sum()) * length * n_inputs
     if not spec.stride and n_cells > spec.most_cells:
