@@ -332,3 +332,80 @@ def labelled(*, n_rows: int, n_labels: int = 3, seed: int = 0) -> Dataset:
     tags = [[f"tag {index}" for index in np.flatnonzero(row)] for row in has]
     columns = {f"x{index}": x[:, index] for index in range(n_labels)}
     return dataset({**columns, "tags": pl.Series(tags, dtype=pl.List(pl.String))}, {"tags": "labels"}, "tags")
+
+
+def word_weigher() -> Trained:
+    """Says `good` or `bad` of a text by its words `fine` and `poor`, known to it as tokens.
+
+    >>> word_weigher().predict(reviews(["a fine film", "poor"])).argmax(axis=1).tolist()
+    [0, 1]
+    """
+    import numpy as np
+
+    from modelwright.graph import Graph
+    from modelwright_runtime.signature import ArrayInput, Task
+
+    vocabulary = ["a", "fine", "poor", "film"]
+    weights = np.array([[0, 0], [0, 0], [0, 0], [4, 0], [0, 4], [0, 0]])
+    graph = Graph()
+    tokens = graph.input("array_0", "int64", (None, 8))
+    each = graph.node("Gather", graph.constant(weights, "float32"), tokens, axis=0)
+    summed = graph.node("ReduceSum", each, graph.constant([1], "int64"), keepdims=0)
+    graph.output("said", graph.node("Softmax", summed, axis=1), "float32", (None, 2))
+    settings = {"level": "word", "casefold": True, "length": 8, "vocabulary": vocabulary}
+    task = Task(kind="binary", target="said", classes=("good", "bad"))
+    return trained_of(graph, [task], [ArrayInput(form="tokens", columns=("review",), settings=settings)])
+
+
+def reviews(texts: Sequence[str | None], said: Sequence[str] | None = None) -> Dataset:
+    """Texts and what is said of them: `bad` where they hold `poor`, unless given.
+
+    >>> reviews(["poor"]).column("said")[0]
+    'bad'
+    """
+    told = said or ["bad" if "poor" in (text or "") else "good" for text in texts]
+    return dataset({"review": list(texts), "said": list(told)}, {"review": "text"}, "said")
+
+
+def loudness_meter(*, n_samples: int = 800) -> Trained:
+    """Says how loud a sound is: its mean square, times ten.
+
+    >>> loudness_meter().predict(tones(n_rows=2)).shape
+    (2,)
+    """
+    from modelwright.graph import Graph
+    from modelwright_runtime.signature import ArrayInput, Task
+
+    graph = Graph()
+    x = graph.input("array_0", "float32", (None, n_samples))
+    mean = graph.node("ReduceMean", graph.node("Mul", x, x), graph.constant([1], "int64"), keepdims=0)
+    loud = graph.node("Mul", mean, graph.constant(10.0, "float32"))
+    graph.output("loud", graph.node("Cast", loud, to=11), "float64", (None,))
+    sound = ArrayInput(form="audio", columns=("sound",), settings={"rate_hz": 8000, "n_samples": n_samples})
+    return trained_of(graph, [Task(kind="regression", target="loud")], [sound])
+
+
+def tones(*, n_rows: int, seconds: float = 0.1, rate_hz: int = 8000, seed: int = 0) -> Dataset:
+    """Tones of some loudness as WAV files, and their loudness, not quite rightly told.
+
+    >>> tones(n_rows=2).schema["sound"].kind
+    'audio'
+    """
+    import wave
+
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    sounds, loud = [], []
+    for _ in range(n_rows):
+        level, steps = rng.random(), np.arange(int(seconds * rate_hz))
+        samples = level * np.sin(steps * rng.uniform(0.1, 0.5))
+        buffer = io.BytesIO()
+        with wave.open(buffer, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(rate_hz)
+            file.writeframes((samples * 32_000).astype("<i2").tobytes())
+        sounds.append(buffer.getvalue())
+        loud.append(float(10 * (samples**2).mean() + 0.2 * rng.normal()))
+    return dataset({"sound": sounds, "loud": loud}, {"sound": "audio"}, "loud")
