@@ -302,7 +302,13 @@ def is_table(rows: Any, lists: Collection[str] = ()) -> bool:
     """
     if not isinstance(rows, Mapping):
         return hasattr(rows, "columns") and hasattr(rows, "to_dict")
-    return any(_is_column(value, of_lists=name in lists) for name, value in rows.items())
+    for name, value in rows.items():
+        kind = type(value)
+        if kind is str or kind is float or kind is int or value is None:  # a plain cell, as most are
+            continue
+        if _is_column(value, of_lists=name in lists):
+            return True
+    return False
 
 
 def _is_column(value: Any, *, of_lists: bool) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from modelwright_runtime.archive import parse_json, read_archive
 from modelwright_runtime.array_cells import ArrayCells, Missing
 from modelwright_runtime.arrays import n_cells_at_work, rows_at_once
-from modelwright_runtime.cells import CategoryCells, Notes, NumberCells, column_of, is_table
+from modelwright_runtime.cells import CategoryCells, Note, Notes, NumberCells, column_of, is_table
 from modelwright_runtime.engine import ENGINE_ERRORS, open_session
 from modelwright_runtime.errors import SystemFault, UserError
 from modelwright_runtime.graphcheck import check_graph
@@ -30,6 +30,7 @@ _MAX_CHUNK_CELLS = 2**24  # what one call of the graph may be fed: 128 MB of flo
 
 Feeds = dict[str, np.ndarray]
 Sizes = Sequence[tuple[int, int] | None]
+Warned = tuple[Sequence[Note], int]
 Keep = Callable[[tuple[np.ndarray, ...], Sizes], tuple[np.ndarray, ...]]
 
 
@@ -96,10 +97,12 @@ class Model:
         or `rows.unknown_column`, each naming row and column. Cost: about 0.05 ms for one row of a table.
         """
         notes = Notes(strict)
-        kept = self._ask(rows, notes, self._kept)
-        first, *more = (self._told(task, answer) for task, answer in zip(self._tasks, kept, strict=True))
-        return Predictions(**first, warnings=tuple(notes.kept), n_more_warnings=notes.n_more,
-                           more=tuple(Predictions(**one) for one in more))  # fmt: skip
+        first, *others = self._ask(rows, notes, self._kept)
+        told = (notes.kept, notes.n_more)
+        if not others:
+            return self._told(self.signature.task, first, told)
+        more = zip(self.signature.more_tasks, others, strict=True)
+        return self._told(self.signature.task, first, told, tuple(self._told(task, answer) for task, answer in more))
 
     def answers(self, rows: Any) -> tuple[np.ndarray, ...]:
         """What the graph answers to raw rows (see `Task`): for `signature.task`, then for each of `more_tasks`."""
@@ -128,16 +131,23 @@ class Model:
     def _threshold(self, task: Task) -> float:
         return self.signature.threshold if task is self.signature.task else 0.5
 
-    def _told(self, task: Task, answer: np.ndarray) -> dict[str, Any]:
-        """The fields of `Predictions` for one task."""
-        told: dict[str, Any] = {"classes": task.classes, "target": task.target}
-        if task.kind in ("detection", "segmentation"):
-            return told | {"prediction": answer}
-        if task.is_classification or task.kind == "multilabel":
-            told["probabilities"] = answer
-        elif answer.ndim == 3:
-            told |= {"quantiles": answer, "levels": task.quantiles}
-        return told | {"prediction": decide_task(answer, task, self._threshold(task))}
+    def _told(
+        self, task: Task, answer: np.ndarray, warned: Warned = ((), 0), more: tuple[Predictions, ...] = ()
+    ) -> Predictions:
+        """The answer to one task, with what is told of the whole call."""
+        has_shares = task.is_classification or task.kind == "multilabel"
+        has_bands = task.kind == "forecast" and answer.ndim == 3
+        return Predictions(
+            prediction=answer if answer.dtype == object else decide_task(answer, task, self._threshold(task)),
+            probabilities=answer if has_shares else None,
+            classes=task.classes,
+            warnings=tuple(warned[0]),
+            n_more_warnings=warned[1],
+            target=task.target,
+            quantiles=answer if has_bands else None,
+            levels=task.quantiles,
+            more=more,
+        )
 
     def _answer_rows(self, rows: Sequence[Mapping[str, Any]], notes: Notes, keep: Keep) -> tuple[np.ndarray, ...]:
         if not isinstance(rows, Sequence) or isinstance(rows, (str, bytes)):
@@ -291,7 +301,7 @@ class Model:
         if len(answers) != len(self._tasks):
             raise SystemFault("model.run", f"the graph gave {len(answers)} answers where {len(self._tasks)} were due.")
         for task, answer in zip(self._tasks, answers, strict=True):
-            if not _is_due(answer, task, n_rows):
+            if not _is_due(answer.shape, task, n_rows):
                 raise SystemFault("model.run", f"the graph gave shape {answer.shape} for {task.kind}.")
         return tuple(answers)
 
@@ -310,16 +320,16 @@ def _picture_input(signature: Signature) -> ArrayInput | None:
     raise UserError("package.signature", "boxes or masks are predicted, and no input is a picture.")
 
 
-def _is_due(answer: np.ndarray, task: Task, n_rows: int) -> bool:
+def _is_due(shape: tuple[int, ...], task: Task, n_rows: int) -> bool:
     """Whether an answer has the shape that `Task` says."""
-    shape, n_classes = answer.shape, len(task.classes)
-    if task.kind == "regression":
+    kind, n_classes = task.kind, len(task.classes)
+    if kind == "regression":
         return shape == (n_rows,)
-    if task.kind == "forecast":
+    if kind == "forecast":
         return shape == (n_rows, task.horizon, *((len(task.quantiles),) if task.quantiles else ()))
-    if task.kind == "detection":
+    if kind == "detection":
         return len(shape) == 3 and shape[0] == n_rows and shape[2] == 4 + n_classes
-    if task.kind == "segmentation":
+    if kind == "segmentation":
         return len(shape) == 4 and shape[:2] == (n_rows, n_classes)
     return shape == (n_rows, n_classes)
 

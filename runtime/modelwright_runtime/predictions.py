@@ -30,16 +30,16 @@ def decide_task(answer: np.ndarray, task: Task, threshold: float) -> np.ndarray:
 
     A forecast is float64 (n, horizon): where quantiles are told, the one nearest the median.
     """
-    if task.kind == "multilabel":
-        return objects([[task.classes[k] for k in np.flatnonzero(row >= threshold)] for row in answer])
-    if task.kind == "forecast" and answer.ndim == 3:
-        answer = answer[:, :, int(np.argmin(np.abs(np.array(task.quantiles) - 0.5)))]
-    if not task.is_classification:
-        return answer.astype(np.float64, copy=False)
     if task.kind == "binary":
         index = (answer[:, 1] >= threshold).astype(np.intp)
-    else:
+    elif task.kind == "multiclass":
         index = answer.argmax(axis=1)
+    elif task.kind == "multilabel":
+        return objects([[task.classes[k] for k in np.flatnonzero(row >= threshold)] for row in answer])
+    else:
+        if answer.ndim == 3:
+            answer = answer[:, :, int(np.argmin(np.abs(np.array(task.quantiles) - 0.5)))]
+        return answer.astype(np.float64, copy=False)
     chosen: np.ndarray = np.array(task.classes, dtype=object)[index]
     return chosen
 
