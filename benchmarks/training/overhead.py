@@ -35,8 +35,8 @@ task = Task(kind="multiclass", target="y", classes=tuple("0123456789"))
 began = time.process_time()
 with tempfile.TemporaryDirectory() as folder:
     fit(network, Examples((x,), (y,)),
-        LoopSpec(max_steps=n_steps, batch_size=32, optimizer={{"adamw": {{"learning_rate": 0.001}}}}, schedule="constant",
-                 checkpoint_every_s=1.0),
+        LoopSpec(max_steps=n_steps, batch_size=32, optimizer={{"adamw": {{"learning_rate": 0.001}}}},
+                 schedule="constant", checkpoint_every_s=1.0),
         objective=make_objective([None], [task], complete=True), folder=folder,
         observers=(Doctor(),) if with_doctor else (), watch=lambda event: None)
 print(time.process_time() - began)
@@ -79,7 +79,10 @@ def measure(rounds: int = 5) -> tuple[list[str], list[str]]:
     file = str(Path(__file__).with_name("peers.py"))
     ours = {"ours": [*script], "ours, no doctor": [*script]}
     others = ["hand", "common", "lightning", "hugging_face", "keras", "skorch"]
-    table = ["| network | loop | µs a step | against hand-tuned | against DataLoader + AdamW |", "|---|---|---|---|---|"]
+    table = [
+        "| network | loop | µs a step | against hand-tuned | against DataLoader + AdamW |",
+        "|---|---|---|---|---|",
+    ]
     bars = []
     for network in ("mlp", "cnn", "transformer"):
         names = [*ours, *(others if network == "mlp" else ["hand", "common", "lightning"])]
@@ -107,8 +110,6 @@ def measure(rounds: int = 5) -> tuple[list[str], list[str]]:
             bars.append(bar("mlp_step_over_dataloader_adamw", against["ours"], 0.65))
             over = statistics.median(a / b for a, b in zip(found["ours"], found["lightning"], strict=True))
             bars.append(bar("mlp_step_over_lightning", over, 1 / 3))
-            extra = statistics.median(
-                a / b - 1 for a, b in zip(found["ours"], found["ours, no doctor"], strict=True)
-            )
+            extra = statistics.median(a / b - 1 for a, b in zip(found["ours"], found["ours, no doctor"], strict=True))
             bars.append(bar("doctor_share_of_step", extra, 0.02))
     return table, bars

@@ -1,6 +1,6 @@
 """One loop per peer over the same network, rows and AdamW; run in the peers' own environment.
 
-    python peers.py NAME NETWORK N_STEPS   prints the processor time of fitting so many steps, in seconds
+python peers.py NAME NETWORK N_STEPS   prints the processor time of fitting so many steps, in seconds
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ LOG_EVERY = 50  # steps between looks at the loss
 TELL_EVERY_S = 0.2  # seconds between events for the progress bar
 FIT_ON_DEVICE_SHARE = 0.25  # of the free memory of a device, for the rows themselves
 SCORE_ROWS = 512  # rows scored at once
+_CHANGES_NO_BIT = ("checkpoint_every_s", "keep_checkpoints", "n_workers")
 
 
 class Observer(Protocol):
@@ -104,7 +105,7 @@ def fit(
 
     `network(*inputs)` gives one output per target, or one tensor. `objective(outputs, targets, weights)` gives the
     loss. With a `folder`, checkpoints lie there, and the same call goes on from the newest one to the same bits.
-    Further settings are those of `Loop`: `validation`, `score`, `augment`, `observers`, `seed`, `identity`.
+    Further settings are `seed`, `identity` and those of `Lesson`: `validation`, `score`, `augment`, ...
 
     The order of rows follows from the seed and the epoch alone; dropout follows from torch's generator, which is
     seeded here and is part of a checkpoint. The same machine, versions and number of threads give the same bits.
@@ -112,10 +113,11 @@ def fit(
     Raises `UserError`: `train.examples`, `train.device`, `train.precision`, and those of optimizer and schedule.
 
     >>> import torch
+    >>> _ = torch.manual_seed(0)
     >>> x = torch.linspace(-1, 1, 64).reshape(-1, 1)
     >>> line = fit(torch.nn.Linear(1, 1), Examples((x,), (3 * x,)), LoopSpec(epochs=60, optimizer={"adamw": {
     ...     "learning_rate": 0.1}}), objective=lambda outputs, targets, _: ((outputs[0] - targets[0]) ** 2).mean())
-    >>> round(line.network.weight.item(), 2), line.n_steps
+    >>> round(line.network.weight.item(), 1), line.n_steps
     (3.0, 120)
     """
     loop = Loop(network, train, spec, objective=objective, watch=watch, **more)
@@ -125,8 +127,28 @@ def fit(
     return loop.finish()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What a network is taught by, besides its rows.
+
+    `objective(outputs, targets, weights)` gives the loss; `validation` rows are scored by `score`, or by the loss;
+    `augment` changes training batches; `observers` look into some steps; `rates` maps the start of a parameter's
+    name to a factor of the learning rate, 0 for what is frozen.
+    """
+
+    objective: Objective
+    validation: Examples | None = None
+    score: Score | None = None
+    augment: Augment | None = None
+    observers: tuple[Observer, ...] = ()
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+
 class Loop:
-    """One training in progress. `run` takes it on, `saved` and `restore` carry it over a break or a fork."""
+    """One training in progress. `run` takes it on, `saved` and `restore` carry it over a break or a fork.
+
+    The keywords besides `seed`, `identity` (of the data, for checkpoints) and `watch` are those of `Lesson`.
+    """
 
     def __init__(
         self,
@@ -134,14 +156,10 @@ class Loop:
         train: Examples,
         spec: LoopSpec,
         *,
-        objective: Objective,
-        validation: Examples | None = None,
-        score: Score | None = None,
-        augment: Augment | None = None,
-        observers: tuple[Observer, ...] = (),
         seed: int = 0,
         identity: str = "",
         watch: Watch | None = None,
+        **lesson: Any,
     ) -> None:
         import torch
 
@@ -150,9 +168,12 @@ class Loop:
         self.device = choose_device(spec.device, self.world)
         self.precision = choose_precision(spec.precision, self.device)
         self.network = network.to(self.device)
-        self.objective = objective.to(self.device) if isinstance(objective, torch.nn.Module) else objective
-        self.train, self.validation = self._placed(train), validation
-        self.score, self.augment, self.observers = score, augment, observers
+        self.lesson = Lesson(**lesson)
+        self.objective: Any = self.lesson.objective
+        if isinstance(self.objective, torch.nn.Module):
+            self.objective = self.objective.to(self.device)
+        self.train, self.validation = self._placed(train), self.lesson.validation
+        self.score, self.augment, self.observers = self.lesson.score, self.lesson.augment, self.lesson.observers
         self.per_epoch, self.n_steps = n_steps_of(train.n_rows, spec.batch_size, spec.epochs, spec.max_steps)
         self.validate_every = _validate_every(self.per_epoch, self.n_steps, spec.validations)
         self.progress = Progress()
@@ -161,7 +182,8 @@ class Loop:
         torch.manual_seed(seed)
         self._prepare()
         shapes = [list(parameter.shape) for parameter in self.parameters]
-        self.identity = digest_of([identity, spec.to_plain(), seed, train.n_rows, shapes])
+        decides = {name: value for name, value in spec.to_plain().items() if name not in _CHANGES_NO_BIT}
+        self.identity = digest_of([identity, decides, seed, train.n_rows, shapes])
 
     def _placed(self, examples: Examples) -> Examples:
         """Rows on the device where they fit there."""
@@ -177,19 +199,22 @@ class Loop:
         import torch
 
         from modelwright.training.optimizers.base import make_optimizer
+        from modelwright.training.optimizers.grouping import decayed
         from modelwright.training.schedules.base import make_schedule
 
+        module = spread(self.network, self.spec, self.world, self.device)  # before the optimizer: it shares weights out
+        self.module = torch.compile(module) if self.spec.compile else module
         own = list(self.objective.parameters()) if isinstance(self.objective, torch.nn.Module) else []
-        self.optimizer = make_optimizer(self.spec.optimizer, self.network, more_parameters=own)
+        self.optimizer = make_optimizer(self.spec.optimizer, self.network, rates=self.lesson.rates, more_parameters=own)
         self.rate = make_schedule(self.spec.schedule, self.n_steps)
         self.base_rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.decayed = decayed(self.network)
         self.average = Average(self.network, self.spec.average) if self.spec.average else None
         self.scaler = torch.amp.GradScaler(self.device.type) if self.precision == "fp16" else None
-        module = spread(self.network, self.spec, self.world, self.device)
-        self.module = torch.compile(module) if self.spec.compile else module
         self.casting = casting(self.precision, self.device)
-        self.loss_of = self._plain_loss if self.precision == "fp32" else self._cast_loss
+        self.balances = bool(getattr(self.objective, "needs_balance", False))
+        self.loss_of = self._plain_loss if self.precision == "fp32" and not self.balances else self._cast_loss
         self._since: list[Tensor] = []
 
     # The staircase -----------------------------------------------------------------------------------------------
@@ -245,11 +270,20 @@ class Loop:
 
     def _plain_loss(self, batch: Batch) -> Tensor:
         outputs = self.module(*batch.inputs)
-        return self.objective(outputs if type(outputs) is tuple else (outputs,), batch.targets, batch.weights)
+        given = outputs if type(outputs) is tuple else (outputs,)
+        loss: Tensor = self.objective(given, batch.targets, batch.weights)
+        return loss
 
     def _cast_loss(self, batch: Batch) -> Tensor:
         with self.casting():
-            return self._plain_loss(batch)
+            return self._balanced_loss(batch) if self.balances else self._plain_loss(batch)
+
+    def _balanced_loss(self, batch: Batch) -> Tensor:
+        """The losses of several tasks, weighed by the gradients that each sends to what all share."""
+        losses = self.objective.losses(self.module(*batch.inputs), batch.targets, batch.weights)
+        self.objective.balance(losses, shared_parameter(self.network))
+        total: Tensor = self.objective.total(losses)
+        return total
 
     def _apply(self, step: int, batch: Batch) -> None:
         """Change the weights by their gradients."""
@@ -407,16 +441,16 @@ class Loop:
         return bool(self.spec.clip_norm or self.spec.clip_value or self.spec.l1)
 
     def _limit_gradient(self) -> None:
-        import torch
+        from modelwright.training.objectives.regularise import clip_norm, clip_value
 
         if self.spec.l1:  # the gradient of the sum of absolute weights
-            for parameter in self.parameters:
-                if parameter.grad is not None and parameter.ndim > 1:
+            for parameter in self.decayed:
+                if parameter.grad is not None:
                     parameter.grad.add_(parameter.detach().sign(), alpha=self.spec.l1)
         if self.spec.clip_norm:
-            torch.nn.utils.clip_grad_norm_(self.parameters, self.spec.clip_norm)
+            clip_norm(self.parameters, self.spec.clip_norm)
         if self.spec.clip_value:
-            torch.nn.utils.clip_grad_value_(self.parameters, self.spec.clip_value)
+            clip_value(self.parameters, self.spec.clip_value)
 
     def _apply_scaled(self) -> None:
         assert self.scaler is not None
@@ -534,6 +568,23 @@ class Loop:
         score = progress.best_score if progress.best_score is not None else math.nan
         best_step = progress.best_step if self.best else progress.step
         return Fit(self.network, tuple(progress.history), progress.step, best_step, score, progress.stopped or "end")
+
+
+def shared_parameter(network: nn.Module) -> Tensor:
+    """A matrix that all tasks share: the last one of the trunk, or what comes before the heads.
+
+    >>> import torch
+    >>> shared_parameter(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))).shape
+    torch.Size([4, 3])
+    """
+    matrices = [
+        (name, parameter)
+        for name, parameter in network.named_parameters()
+        if parameter.ndim > 1 and "heads." not in name
+    ]
+    if len(matrices) > 1 and not any(name.startswith("heads.") for name, _ in network.named_parameters()):
+        matrices = matrices[:-1]
+    return matrices[-1][1]
 
 
 def _validate_every(per_epoch: int, n_steps: int, most: int) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from modelwright.training.network.answers import (
     parity_of,
 )
 from modelwright.training.network.arrays import Prepared, prepare
-from modelwright.training.network.plan import plan_loop, work_of
+from modelwright.training.network.plan import FORWARD_AND_BACK, plan_loop, work_of
 from modelwright.training.network.score import score_of
 from modelwright.training.network.spec import DeepSpec
 from modelwright.training.problem import read_weights
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 FOLDS_BELOW_ROWS = 1_000
 REFIT_BELOW_ROWS = 20_000
+WORTH_THREADS = 3e8  # floating-point operations of a step
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -148,15 +150,8 @@ def _learn(task: Task, fit_rows: np.ndarray, valid_rows: np.ndarray | None, name
     work = work_of(network, [_first(source) for source in prepared.fit.inputs])
     loop, told = plan_loop(deep, len(fit_rows), work, task.spec.budget, patient=valid_rows is not None)
     task.watch({"stage": "training", "event": "note", "text": _what(network, prepared, loop, name)})
-    done = fit(
-        network, prepared.fit, loop,
-        objective=_objective(task, prepared),
-        validation=prepared.validation_or_none,
-        score=score_of(prepared.tasks),
-        augment=_augment(deep, prepared, len(fit_rows)),
-        folder=None if task.folder is None else task.folder / name,
-        seed=seed % 2**31, identity=repr((task.spec.to_plain(), prepared.digest)), watch=task.watch,
-    )  # fmt: skip
+    with _threads(FORWARD_AND_BACK * work * loop.batch_size):
+        done = _fit(task, deep, network, prepared, loop, (seed, name))
     if done.stopped == "diverged" and not done.best_step:
         raise UserError(
             "train.diverged",
@@ -164,6 +159,34 @@ def _learn(task: Task, fit_rows: np.ndarray, valid_rows: np.ndarray | None, name
             hint="lower the learning rate, or set `clip_norm: 1.0` in `loop`",
         )
     return Learned(prepared=prepared, fit=done, loop=loop, decisions=(*prepared.decisions, *told))
+
+
+@contextmanager
+def _threads(work_per_step: float) -> Iterator[None]:
+    """One thread for small steps: handing work to several costs more than it saves, much more on a busy machine."""
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1 if work_per_step < WORTH_THREADS else n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def _fit(
+    task: Task, deep: DeepSpec, network: nn.Module, prepared: Prepared, loop: LoopSpec, which: tuple[int, str]
+) -> Fit:
+    seed, name = which
+    return fit(
+        network, prepared.fit, loop,
+        objective=_objective(task, prepared),
+        validation=prepared.validation_or_none,
+        score=score_of(prepared.tasks),
+        augment=_augment(deep, prepared, prepared.fit.n_rows),
+        folder=None if task.folder is None else task.folder / name,
+        seed=seed % 2**31, identity=repr((task.spec.to_plain(), prepared.digest)), watch=task.watch,
+    )  # fmt: skip
 
 
 def _what(network: nn.Module, prepared: Prepared, loop: LoopSpec, name: str) -> str:
@@ -198,7 +221,7 @@ def _objective(task: Task, prepared: Prepared) -> Any:
 
 def _augment(deep: DeepSpec, prepared: Prepared, n_rows: int) -> Any:
     """A function of a batch and its random numbers, or None."""
-    if deep.augment == "off":
+    if deep.augment == "off" or not hasattr(registry.verbs("augmentation"), "default_steps"):
         return None
     verbs = registry.verbs("augmentation")
     steps = verbs.default_steps(prepared.inputs, prepared.tasks, n_rows)[0] if deep.augment == "auto" else deep.augment
