@@ -50,7 +50,7 @@ class AugmentSpec(Spec):
 
     steps: Literal["auto", "off"] | tuple[Use, ...] = Field("auto", description="`auto`, `off`, or methods in order")
     most_changed: float = Field(
-        0.05, gt=0, le=1, description="a method that turns more than this share of right answers is left out"
+        0.15, gt=0, le=1, description="a method that changes more than this share of right answers is left out"
     )
 
     @model_validator(mode="before")

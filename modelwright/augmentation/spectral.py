@@ -49,7 +49,8 @@ class SpecAugmentSpec(Spec):
 def stretched(x: Tensor, array: ArrayInput, spec: StretchSpec, rng: torch.Generator) -> Tensor:
     """Each row at a speed of its own, around its middle: slower sound loses its ends, faster sound gains silence.
 
-    Reference: Flanagan and Golden (1966), "Phase vocoder"; Laroche and Dolson (1999) for its phases.
+    Reference: Flanagan and Golden (1966), "Phase vocoder"; Laroche and Dolson (1999), "Improved phase vocoder
+    time-scale modification of audio".
 
     >>> import torch
     >>> stretched(torch.zeros(2, 4000), None, StretchSpec(), torch.Generator()).shape
@@ -145,7 +146,8 @@ def _samples(waves: Tensor, n_window: int, length: int) -> Tensor:
 
 
 def at_speed(x: Tensor, speed: Tensor, n_window: int) -> Tensor:
-    """Samples (n, S) played at the rows' speeds (n,) around their middle, at the same pitch: a phase vocoder."""
+    """Samples (n, S) played at the rows' speeds (n,) around their middle, at the same pitch: a phase vocoder with
+    identity phase locking (Laroche and Dolson)."""
     import torch
 
     waves = _spectrum(x, n_window)
@@ -159,13 +161,32 @@ def at_speed(x: Tensor, speed: Tensor, n_window: int) -> Tensor:
     one, next_one = waves.gather(2, index), waves.gather(2, index + 1)
     size = (one.abs() * (1 - between) + next_one.abs() * between) * inside[:, None]
     expected = torch.arange(n_bins, device=x.device)[:, None] * (math.pi / 2)  # a quarter window a frame
-    step = next_one.angle() - one.angle() - expected
+    phase = one.angle()
+    step = next_one.angle() - phase - expected
     step = step - 2 * math.pi * (step / (2 * math.pi)).round() + expected
-    passed = torch.cat([torch.zeros_like(step[..., :1]), step[..., :-1].cumsum(2)], dim=2)
-    # Counted from the middle, where neighbouring bins agree; at the ends the silence beyond disturbs them.
-    centre = n_frames // 2
-    phase = one[..., centre : centre + 1].angle() + passed - passed[..., centre : centre + 1]
-    return _samples(torch.polar(size, phase), n_window, x.shape[1])
+    peaks = _nearest_peaks(size)
+    told = phase[..., 0]
+    phases = [told]
+    for frame in range(1, n_frames):
+        turn = told + step[..., frame - 1] - phase[..., frame]
+        told = phase[..., frame] + turn.gather(1, peaks[..., frame])
+        phases.append(told)
+    return _samples(torch.polar(size, torch.stack(phases, dim=2)), n_window, x.shape[1])
+
+
+def _nearest_peaks(size: Tensor) -> Tensor:
+    """For each bin (n, bins, frames) the nearest bin that is louder than its neighbours: bins of one tone turn
+    together, or they would cancel each other."""
+    import torch
+
+    n_bins = size.shape[1]
+    wide = torch.nn.functional.pad(size, (0, 0, 1, 1), value=-1.0)
+    is_peak = (size >= wide[:, :-2]) & (size > wide[:, 2:])
+    places = torch.arange(n_bins, device=size.device)[:, None].expand(size.shape[1:])
+    below = torch.where(is_peak, places, -n_bins).cummax(1).values
+    above = torch.where(is_peak, places, 3 * n_bins).flip(1).cummin(1).values.flip(1)
+    nearest = torch.where(places - below <= above - places, below, above)
+    return torch.where((nearest >= 0) & (nearest < n_bins), nearest, places)
 
 
 def _below(x: Tensor, factor: Tensor) -> Tensor:

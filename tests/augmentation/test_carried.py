@@ -11,8 +11,8 @@ from modelwright.core.use import Use
 from modelwright_runtime.signature import ArrayInput, Task
 
 torch = pytest.importorskip("torch")
-from modelwright.augmentation import _warp, affine, crop, elastic, flip  # noqa: E402
-from modelwright.training.loop.batch import Batch  # noqa: E402
+from modelwright.augmentation import _warp, affine, crop, elastic, flip
+from modelwright.training.loop.batch import Batch
 
 torch.set_num_threads(1)
 HEIGHT, WIDTH = 96, 128

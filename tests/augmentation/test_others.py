@@ -17,8 +17,8 @@ from modelwright.core.use import Use
 from modelwright_runtime.signature import ArrayInput, Task
 
 torch = pytest.importorskip("torch")
-from modelwright.augmentation import mixing, series, spectral, tables, text  # noqa: E402
-from modelwright.training.loop.batch import Batch  # noqa: E402
+from modelwright.augmentation import mixing, series, spectral, tables, text
+from modelwright.training.loop.batch import Batch
 
 torch.set_num_threads(1)
 RATE_HZ = 16_000
@@ -181,7 +181,7 @@ def test_stretched_sound_keeps_its_pitch_and_changes_its_speed(speed: float) -> 
     x = torch.stack([tone(440), clicks])
     y = spectral.at_speed(x, torch.full((2,), speed), spectral.window(SOUND))
     assert abs(loudest_hz(y[0]) - 440) < 2
-    assert abs(float(y[0, 6000:10_000].square().mean()) / 0.125 - 1) < 0.1
+    assert abs(float(y[0, 3000:13_000].square().mean()) / 0.125 - 1) < 0.05
     loud = y[1].unfold(0, 200, 50).square().mean(1)
     peaks = [i for i in range(1, len(loud) - 1) if loud[i] == loud[max(0, i - 15) : i + 16].max() and loud[i] > 1e-3]
     gaps = np.diff(peaks) * 50
@@ -196,7 +196,7 @@ def test_pitch_moves_by_the_semitones_drawn_and_the_length_stays(seed: int) -> N
     assert y.shape == x.shape
     for row, hz in enumerate((440, 880)):
         assert abs(loudest_hz(y[row]) / (hz * float(factors[row])) - 1) < 0.01
-        assert float(y[row, 2000:-2000].square().mean()) > 0.09
+        assert abs(float(y[row, 2000:-2000].square().mean()) / 0.125 - 1) < 0.1
 
 
 def test_spec_augment_hides_bands_and_moments_and_no_more() -> None:

@@ -12,9 +12,9 @@ from modelwright.core.use import Use
 from modelwright_runtime.signature import ArrayInput, Task
 
 torch = pytest.importorskip("torch")
-from modelwright.augmentation import _sample, _warp, elastic, noise  # noqa: E402
-from modelwright.augmentation._wave import Wave  # noqa: E402
-from modelwright.training.loop.batch import Batch  # noqa: E402
+from modelwright.augmentation import _sample, _warp, elastic, noise
+from modelwright.augmentation._wave import Wave
+from modelwright.training.loop.batch import Batch
 
 torch.set_num_threads(1)
 INPUTS = (ArrayInput(form="image", columns=("photo",)),)

@@ -14,9 +14,9 @@ from modelwright.testing.augmentation import check_method
 from modelwright_runtime.signature import ArrayInput, Task
 
 torch = pytest.importorskip("torch")
-from modelwright.augmentation.base import row_by_row  # noqa: E402
-from modelwright.augmentation.series import JitterSpec  # noqa: E402
-from modelwright.training.loop.batch import Batch  # noqa: E402
+from modelwright.augmentation.base import row_by_row
+from modelwright.augmentation.series import JitterSpec
+from modelwright.training.loop.batch import Batch
 
 torch.set_num_threads(1)
 NAMES = sorted(registry.BUILT_IN["augmentation"])
