@@ -104,6 +104,15 @@ class Network(nn.Module):
             raise UserError("networks.scale", f"the head of {target!r} cannot have the scale {scale}.")
         cast("Any", unit).set(centre, scale)
 
+    def set_temperature(self, target: str, temperature: float) -> None:
+        """Divide the logits of a target's classes before they become probabilities.
+
+        Raises `UserError("networks.scale")` when no head answers the target or the temperature is not positive.
+        """
+        if target not in self.targets or not 0 < temperature < float("inf"):
+            raise UserError("networks.scale", f"the head of {target!r} cannot have the temperature {temperature}.")
+        cast("Any", self.heads[self.targets.index(target)]).temperature.fill_(temperature)
+
     def rate_factors(self) -> dict[str, float]:
         """Factor of the learning rate by prefix of parameter names; what is not named has factor 1."""
         found: dict[str, float] = {}
@@ -279,6 +288,7 @@ class Adopted(nn.Module):
 
     answers = cast("Any", Network.answers)
     set_scale = cast("Any", Network.set_scale)
+    set_temperature = cast("Any", Network.set_temperature)
 
 
 def adopt(module: nn.Module, tasks: tuple[Task, ...]) -> Adopted:

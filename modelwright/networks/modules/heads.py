@@ -49,11 +49,17 @@ class _Reader(nn.Module):
 
 
 class Classes(_Reader):
-    """Logits (n, K)."""
+    """Logits (n, K). `temperature` makes the answers less sure (above 1) or surer, and leaves their order."""
+
+    temperature: Tensor
+
+    def __init__(self, width: int, n_outputs: int, share: float) -> None:
+        super().__init__(width, n_outputs, share)
+        self.register_buffer("temperature", torch.tensor(1.0))
 
     def answer(self, raw: Tensor) -> Tensor:
         """Probabilities, float32 (n, K)."""
-        return torch.softmax(raw.float(), dim=-1)
+        return torch.softmax(raw.float() / self.temperature, dim=-1)
 
 
 class Labels(_Reader):
@@ -118,9 +124,12 @@ class Quantiles(_Reader):
 class Answer(nn.Module):
     """The answer alone, for a module of a user's that brings its own reading of the vector."""
 
+    temperature: Tensor
+
     def __init__(self, kind: TaskKind) -> None:
         super().__init__()
         self.kind = kind
+        self.register_buffer("temperature", torch.tensor(1.0))
         self.unit = Unit() if kind in ("regression", "forecast") else None
 
     def answer(self, raw: Tensor) -> Tensor:
@@ -131,7 +140,7 @@ class Answer(nn.Module):
             return torch.sigmoid(raw.float())
         if self.kind == "detection":
             return boxes_answer(raw)
-        return torch.softmax(raw.float(), dim=1)
+        return torch.softmax(raw.float() / self.temperature, dim=1)
 
 
 def boxes_answer(raw: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ def calibrate(network: nn.Module, tasks: Sequence[Task], answers: Sequence[Answe
     import numpy as np
 
     for index, task in enumerate(tasks):
-        if task.is_classification and hasattr(network, "set_temperature"):
+        if task.is_classification:
             logits = np.concatenate([one.raw[index] for one in answers]).astype(np.float64)
             truth = np.concatenate([one.truth[index] for one in answers])
             network.set_temperature(task.target, best_temperature(logits[truth >= 0], truth[truth >= 0]))  # type: ignore[operator]

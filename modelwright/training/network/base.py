@@ -184,6 +184,7 @@ def _fit(
         validation=prepared.validation_or_none,
         score=score_of(prepared.tasks),
         augment=_augment(deep, prepared, prepared.fit.n_rows),
+        rates=network.rate_factors(),  # type: ignore[operator]
         folder=None if task.folder is None else task.folder / name,
         seed=seed % 2**31, identity=repr((task.spec.to_plain(), prepared.digest)), watch=task.watch,
     )  # fmt: skip
