@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from modelwright_runtime.signature import Task
 
-LABEL_THRESHOLD = 0.5
-"""The least probability at which a label is given, where a row may have many."""
+COMMON = 0.5
+"""The constant baseline gives the labels that at least this share of the rows has."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -77,7 +77,7 @@ class Answers:
         given = np.tile(shares, (self.n_rows, 1))
         if self.truth.ndim > 1:
             # The labels that most rows have; the commonest one where no label is so common.
-            common = np.minimum(LABEL_THRESHOLD, shares.max(initial=0.0))
+            common = np.minimum(COMMON, shares.max(initial=0.0))
             return replace(self, predicted=(given >= common).astype(np.int64), probabilities=given)
         predicted = np.full(self.n_rows, int(shares.argmax()), dtype=np.int64)
         return replace(self, predicted=predicted, probabilities=given)
@@ -136,8 +136,10 @@ def class_answers(
     ), decisions
 
 
-def label_answers(task: Task, target: pl.Series, probabilities: Floats) -> tuple[Answers, list[Decision]]:
-    """Many labels a row. Labels that the model does not know are never given, so they count as missed."""
+def label_answers(
+    task: Task, target: pl.Series, probabilities: Floats, threshold: float
+) -> tuple[Answers, list[Decision]]:
+    """Many labels a row, given from `threshold` on. Labels that the model does not know count as missed."""
     sets = [set(labels) for labels in target.to_list()]
     strangers = tuple(sorted(set().union(*sets) - set(task.classes))) if sets else ()
     classes = (*task.classes, *strangers)
@@ -150,7 +152,7 @@ def label_answers(task: Task, target: pl.Series, probabilities: Floats) -> tuple
         kind=task.kind,
         classes=classes,
         truth=truth.reshape(len(sets), len(classes)),
-        predicted=(probabilities >= LABEL_THRESHOLD).astype(np.int64),
+        predicted=(probabilities >= threshold).astype(np.int64),
         probabilities=probabilities,
         weights=np.ones(len(sets)),
     ), decisions

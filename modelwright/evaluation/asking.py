@@ -21,7 +21,7 @@ from modelwright.evaluation.sums import Held
 
 if TYPE_CHECKING:
     from modelwright.core.values import Trained
-    from modelwright_runtime.signature import Task
+    from modelwright_runtime.signature import Signature, Task
 
 N_AT_ONCE = 64
 """Rows asked for at once where an answer is a picture's worth of numbers."""
@@ -61,7 +61,7 @@ def ask(
     parts: list[list[Any]] = [[] for _ in tasks]
     for chunk, outputs in answered(trained, rows):
         for index, task in enumerate(tasks):
-            parts[index].append(_part(task, *_of_task(task, chunk, outputs[index])))
+            parts[index].append(_part(task, trained.signature, *_of_task(task, chunk, outputs[index])))
     return [
         _asked(trained, task, known[index], parts[index], backgrounds.get(task.target), season)
         for index, task in enumerate(tasks)
@@ -103,16 +103,16 @@ def _of_task(task: Task, chunk: Dataset, output: np.ndarray) -> tuple[Dataset, n
     return chunk, output
 
 
-def _part(task: Task, chunk: Dataset, output: np.ndarray) -> Any:
+def _part(task: Task, signature: Signature, chunk: Dataset, output: np.ndarray) -> Any:
     """What is kept of one part of the rows."""
     if task.kind == "detection":
         from modelwright.evaluation.box_answers import box_part
 
-        return box_part(task, chunk, output)
+        return box_part(task, signature, chunk, output)
     if task.kind == "segmentation":
         from modelwright.evaluation.mask_answers import mask_part
 
-        return mask_part(task, chunk.column(task.target), output)
+        return mask_part(task, signature, chunk, output)
     return np.asarray(output, dtype=np.float64)
 
 
@@ -148,11 +148,11 @@ def _asked_plain(
 ) -> Asked:
     """Classes, labels and values: answers that are kept whole, held against the constant answer."""
     target = rows.column(task.target)
+    threshold = trained.signature.threshold if task == trained.task else 0.5
     if task.is_classification:
-        threshold = trained.signature.threshold if task == trained.task else 0.5
         answers, decisions = class_answers(task, target, output, threshold)
     elif task.kind == "multilabel":
-        answers, decisions = label_answers(task, target, output)
+        answers, decisions = label_answers(task, target, output, threshold)
     else:
         answers, decisions = value_answers(target, output.reshape(-1)), []
     answers = replace(answers, weights=weights)

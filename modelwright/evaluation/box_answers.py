@@ -12,10 +12,11 @@ from modelwright.evaluation.answers import stranger_reason
 from modelwright.evaluation.asking import Asked
 from modelwright.evaluation.boxes import MOST, Boxes, Matches, match
 from modelwright.evaluation.metrics import Floats
+from modelwright.evaluation.pixels import Size, in_pixels, picture_sizes
 
 if TYPE_CHECKING:
     from modelwright.core.data import Dataset
-    from modelwright_runtime.signature import Task
+    from modelwright_runtime.signature import Signature, Task
 
 LEAST_SCORE = 0.01
 """Boxes less sure than this do not enter average precision."""
@@ -29,11 +30,11 @@ class Part:
     found: list[tuple[Floats, Floats, Any]]
 
 
-def box_part(task: Task, chunk: Dataset, raw: np.ndarray) -> Part:
+def box_part(task: Task, signature: Signature, chunk: Dataset, raw: np.ndarray) -> Part:
     """The boxes of some rows, drawn and found, in pixels of each picture."""
     drawn = [[drawn_box(box) for box in boxes] for boxes in chunk.column(task.target).to_list()]
-    found = [found_boxes(one, size) for one, size in zip(raw, picture_sizes(chunk), strict=True)]
-    return Part(drawn, found)
+    sizes = picture_sizes(signature, chunk)
+    return Part(drawn, [found_boxes(signature, one, size) for one, size in zip(raw, sizes, strict=True)])
 
 
 def drawn_box(box: dict[str, Any]) -> tuple[str, tuple[float, float, float, float], bool]:
@@ -42,22 +43,16 @@ def drawn_box(box: dict[str, Any]) -> tuple[str, tuple[float, float, float, floa
     return str(box["label"]), place, bool(box.get("crowd"))
 
 
-def found_boxes(raw: np.ndarray, size: tuple[int, int], *, score: float = LEAST_SCORE) -> tuple[Floats, Floats, Any]:
-    """Left, top, width and height in pixels (n, 4), scores (n,) and classes (n,) of one picture."""
+def found_boxes(
+    signature: Signature, raw: np.ndarray, size: Size | None, *, score: float = LEAST_SCORE
+) -> tuple[Floats, Floats, Any]:
+    """Left, top, width and height in pixels (n, 4), scores (n,) and classes (n,) of one picture; none without it."""
     from modelwright_runtime.detection import decode_boxes
 
-    shares, scores, classes = decode_boxes(raw, score=score, most=MOST)
-    corners = shares.astype(np.float64) * np.array([*size, *size], dtype=np.float64)
-    place = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
-    return place, scores.astype(np.float64), classes
-
-
-def picture_sizes(chunk: Dataset) -> list[tuple[int, int]]:
-    """Width and height of each row's picture, in pixels; (0, 0) where it is missing."""
-    from modelwright_runtime.arrays.images import size_of
-
-    column = next(column.name for column in chunk.schema.columns if column.kind == "image")
-    return [(0, 0) if cell is None else size_of(cell) for cell in chunk.column(column).to_list()]
+    if size is None:
+        return np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64)
+    corners, scores, classes = decode_boxes(raw, score=score, most=MOST)
+    return in_pixels(signature, corners.astype(np.float64), size), scores.astype(np.float64), classes
 
 
 def asked_boxes(task: Task, rows: Dataset, parts: list[Part], weights: Floats) -> Asked:

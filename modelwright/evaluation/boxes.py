@@ -308,8 +308,8 @@ def _measure(name: str, function: Callable[..., Floats]) -> Measure:
 
 DETECTION = (
     _measure("map", average_precision),
-    _measure("ap50", partial(average_precision, thresholds=range(1))),
-    _measure("ap75", partial(average_precision, thresholds=range(5, 6))),
+    _measure("map50", partial(average_precision, thresholds=range(1))),
+    _measure("map75", partial(average_precision, thresholds=range(5, 6))),
     _measure("map_small", partial(average_precision, area=1)),
     _measure("map_medium", partial(average_precision, area=2)),
     _measure("map_large", partial(average_precision, area=3)),

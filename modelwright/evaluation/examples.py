@@ -110,9 +110,9 @@ def _answers(trained: Trained, asked: Asked, places: Ints, rows: Dataset, output
 
     raw = graph_outputs(trained.graph, trained.signature, rows)[output]
     if asked.task.kind == "detection":
-        return overlays.box_overlays(asked, rows, raw)
+        return overlays.box_overlays(trained, asked, rows, raw)
     if asked.task.kind == "segmentation":
-        return overlays.mask_overlays(asked, rows, raw)
+        return overlays.mask_overlays(trained, asked, rows, raw)
     return overlays.futures(trained, asked, rows, raw)
 
 

@@ -158,23 +158,28 @@ def _losses(sums: Sums) -> Floats:
 
 
 def _units(truth: Floats, rows: Dataset) -> tuple[Ints | None, list[Decision]]:
-    """What intervals draw as a whole: series, or runs of windows that overlap."""
+    """What intervals draw as a whole: series, or runs of windows that overlap, within their series."""
     group = group_column(rows)
+    of_series = np.zeros(len(truth), dtype=np.int64)
     if group is not None:
-        levels, units = np.unique(
-            rows.column(group).cast(str).fill_null("").to_numpy().astype(str), return_inverse=True
-        )
-        if levels.size >= MIN_GROUPS:
-            if levels.size == len(truth):
-                return None, []
+        levels = rows.column(group).cast(str).fill_null("").to_numpy().astype(str)
+        names, of_series = np.unique(levels, return_inverse=True)
+        if names.size == len(truth):
+            return None, []
+        if names.size >= MIN_GROUPS:
             reason = "rows of one series are alike, so each series is drawn as a whole"
-            return units, [Decision("evaluation", "intervals", f"{levels.size} series drawn", reason)]
-    length = run_length(truth)
+            return of_series, [Decision("evaluation", "intervals", f"{names.size} series drawn", reason)]
+    order = np.argsort(of_series, kind="stable")
+    length = run_length(truth[order])
     if length <= 1:
         return None, []
-    units = np.arange(len(truth)) // length
+    within = np.empty(len(truth), dtype=np.int64)
+    ordered = of_series[order]
+    within[order] = (np.arange(len(truth)) - np.searchsorted(ordered, ordered)) // length
+    _, units = np.unique(np.stack([of_series, within], axis=1), axis=0, return_inverse=True)
     reason = "windows that overlap hold the same steps, so runs of them are drawn as a whole"
-    return units, [Decision("evaluation", "intervals", f"{units[-1] + 1} runs of {length} windows drawn", reason)]
+    told = Decision("evaluation", "intervals", f"{int(units.max()) + 1} runs of {length} windows drawn", reason)
+    return units.reshape(-1), [told]
 
 
 def run_length(truth: Floats) -> int:

@@ -13,14 +13,12 @@ from modelwright.evaluation.answers import stranger_reason
 from modelwright.evaluation.asking import Asked, about_baseline
 from modelwright.evaluation.masks import class_overlap, count_pixels, mask_sums
 from modelwright.evaluation.metrics import Floats
-from modelwright.evaluation.pixels import class_mask, read_mask
+from modelwright.evaluation.pixels import class_mask, picture_sizes, read_mask
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from modelwright.core.data import Dataset
     from modelwright.evaluation.background import Background
-    from modelwright_runtime.signature import Task
+    from modelwright_runtime.signature import Signature, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +29,14 @@ class Part:
     strangers: set[str]
 
 
-def mask_part(task: Task, target: pl.Series, chances: np.ndarray) -> Part:
+def mask_part(task: Task, signature: Signature, chunk: Dataset, chances: np.ndarray) -> Part:
     """Pixels of some rows, counted at the size of each mask."""
     counts: list[Floats] = []
     strangers: set[str] = set()
-    for cell, one in zip(target.to_list(), chances, strict=True):
+    sizes = picture_sizes(signature, chunk)
+    for cell, one, size in zip(chunk.column(task.target).to_list(), chances, sizes, strict=True):
         mask, unknown = read_mask(cell, task.classes)
-        counts.append(count_pixels(mask, class_mask(one, mask.shape), len(task.classes)))
+        counts.append(count_pixels(mask, class_mask(signature, one, size, mask.shape), len(task.classes)))
         strangers.update(unknown)
     return Part(counts, strangers)
 

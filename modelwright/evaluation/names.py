@@ -62,8 +62,8 @@ NAMES: dict[str, Name] = {
         "Coverage error", "mean gap between a quantile's level and the share of the truth below it", "lower", 0.0, 1.0
     ),
     "map": Name("mAP", "precision averaged over recall, classes and overlaps of 0.5 to 0.95", "higher", 0.0, 1.0, True),
-    "ap50": Name("AP at 0.5", "the same, where half an overlap is enough", "higher", 0.0, 1.0, True),
-    "ap75": Name("AP at 0.75", "the same, where three quarters are asked", "higher", 0.0, 1.0, True),
+    "map50": Name("mAP at 0.5", "the same, where half an overlap is enough", "higher", 0.0, 1.0, True),
+    "map75": Name("mAP at 0.75", "the same, where three quarters are asked", "higher", 0.0, 1.0, True),
     "map_small": Name("mAP, small", "of things under 32 x 32 pixels", "higher", 0.0, 1.0, True),
     "map_medium": Name("mAP, medium", "of things between 32 x 32 and 96 x 96 pixels", "higher", 0.0, 1.0, True),
     "map_large": Name("mAP, large", "of things over 96 x 96 pixels", "higher", 0.0, 1.0, True),
@@ -97,7 +97,7 @@ AUTO: dict[str, tuple[str, ...]] = {
         "micro_f1", "macro_f1", "average_precision", "roc_auc", "subset_accuracy", "hamming_loss", "log_loss",
     ),
     "forecast": ("mase", "smape", "mae", "rmse"),
-    "detection": ("map", "ap50", "ap75", "map_small", "map_medium", "map_large"),
+    "detection": ("map", "map50", "map75", "map_small", "map_medium", "map_large"),
     "segmentation": ("mean_iou", "mean_dice", "pixel_accuracy"),
 }  # fmt: skip
 """What is measured when nothing is asked for; `pinball_50` is half of `mae`, so it must be asked for."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelwright.evaluation.box_answers import drawn_box, found_boxes, picture_sizes
+from modelwright.evaluation.box_answers import drawn_box, found_boxes
 from modelwright.evaluation.boxes import Boxes, match
 from modelwright.evaluation.curves import plain
 from modelwright.evaluation.masks import class_overlap, count_pixels
 from modelwright.evaluation.media import N_POINTS, mask_uri
 from modelwright.evaluation.metrics import Floats, Ints
-from modelwright.evaluation.pixels import class_mask, read_mask
+from modelwright.evaluation.pixels import class_mask, picture_sizes, read_mask
 from modelwright.evaluation.sums import Sums
 from modelwright.evaluation.text import short
 
@@ -33,14 +33,15 @@ WRONG = ((0, 0, 0, 0), (0, 122, 90, 160), (220, 90, 0, 190), (150, 60, 190, 190)
 """Nothing, rightly marked, missed, wrongly marked."""
 
 
-def box_overlays(asked: Asked, rows: Dataset, raw: np.ndarray) -> list[dict[str, Any]]:
+def box_overlays(trained: Trained, asked: Asked, rows: Dataset, raw: np.ndarray) -> list[dict[str, Any]]:
     """Per picture its drawn boxes, and those told from the threshold on: right or wrong at an overlap of 0.5."""
     threshold = float(asked.facts["box_threshold"])
     place = {name: index for index, name in enumerate(asked.model.classes)}
     made = []
-    for cell, one, size in zip(rows.column(asked.task.target).to_list(), raw, picture_sizes(rows), strict=True):
+    sizes = picture_sizes(trained.signature, rows)
+    for cell, one, size in zip(rows.column(asked.task.target).to_list(), raw, sizes, strict=True):
         drawn = [drawn_box(box) for box in cell]
-        at, scores, classes = found_boxes(one, size, score=threshold)
+        at, scores, classes = found_boxes(trained.signature, one, size, score=threshold)
         truth = Boxes(
             np.zeros(len(drawn), dtype=np.int64),
             np.array([place[label] for label, _, _ in drawn], dtype=np.int64),
@@ -52,7 +53,7 @@ def box_overlays(asked: Asked, rows: Dataset, raw: np.ndarray) -> list[dict[str,
         order = np.lexsort((-scores, classes))[: len(matches.score)]
         hit = np.zeros(len(at), dtype=bool)
         hit[order] = matches.hit[0, 0]
-        shares = np.array([*size, *size], dtype=np.float64)
+        shares = np.array([*(size or (1, 1))] * 2, dtype=np.float64)
         told = [
             {"kind": "drawn", "label": short(label, 24), "place": plain(np.array(where) / shares)}
             for label, where, _ in drawn[:MAX_BOXES]
@@ -71,14 +72,15 @@ def box_overlays(asked: Asked, rows: Dataset, raw: np.ndarray) -> list[dict[str,
     return made
 
 
-def mask_overlays(asked: Asked, rows: Dataset, raw: np.ndarray) -> list[dict[str, Any]]:
+def mask_overlays(trained: Trained, asked: Asked, rows: Dataset, raw: np.ndarray) -> list[dict[str, Any]]:
     """Per picture the true mask, the answered one, and where they differ, as small transparent pictures."""
     assert isinstance(asked.model, Sums)
     classes = asked.task.classes
     made = []
-    for cell, chances in zip(rows.column(asked.task.target).to_list(), raw, strict=True):
+    sizes = picture_sizes(trained.signature, rows)
+    for cell, one, size in zip(rows.column(asked.task.target).to_list(), raw, sizes, strict=True):
         truth, _ = read_mask(cell, classes)
-        answer = class_mask(chances.astype(np.float64), truth.shape)
+        answer = class_mask(trained.signature, one, size, truth.shape)
         parts = [thinned(one) for one in (truth, answer, _difference(truth, answer))]
         counts = count_pixels(truth, answer, len(classes))[None]
         dice = np.nanmean(class_overlap(replace(asked.model, rows={"pixels": counts}), np.ones(1), dice=True))

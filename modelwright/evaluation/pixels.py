@@ -1,4 +1,4 @@
-"""Masks and pictures of held-out rows, read as training and serving read them."""
+"""Masks and pictures of held-out rows, read and placed as training and serving read and place them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from modelwright.core.data import Dataset
     from modelwright.evaluation.metrics import Floats, Ints
+    from modelwright_runtime.signature import ArrayInput, Signature
+
+Size = tuple[int, int]
+"""Width and height in pixels, as a picture is shown."""
+
+
+def image_input(signature: Signature) -> ArrayInput:
+    """The picture that boxes and masks are about: the first that the model is given."""
+    return next(array for array in signature.arrays if array.form == "image")
+
+
+def picture_sizes(signature: Signature, rows: Dataset) -> list[Size | None]:
+    """The size of each row's picture; None where it is missing."""
+    from modelwright_runtime.arrays.images import size_of
+
+    cells = rows.column(image_input(signature).columns[0]).to_list()
+    return [None if cell is None else size_of(cell) for cell in cells]
 
 
 def read_mask(cell: bytes, classes: tuple[str, ...]) -> tuple[Ints, tuple[str, ...]]:
@@ -25,25 +43,23 @@ def read_mask(cell: bytes, classes: tuple[str, ...]) -> tuple[Ints, tuple[str, .
     return mask, tuple(str(value) for value in np.unique(grey[mask < 0]))
 
 
-def resized(chances: Floats, size: tuple[int, int]) -> Floats:
-    """Probabilities (n_classes, height, width) brought to another size, between pixels by straight lines.
+def class_mask(signature: Signature, raw: np.ndarray, picture: Size | None, shape: tuple[int, ...]) -> Ints:
+    """The likeliest class of each pixel at a mask's own shape (height, width), as serving tells it."""
+    from modelwright_runtime.pictures import class_map
 
-    >>> resized(np.array([[[0.0, 1.0]]]), (1, 4)).tolist()
-    [[[0.0, 0.25, 0.75, 1.0]]]
-    """
-    for axis, wanted in ((1, size[0]), (2, size[1])):
-        n = chances.shape[axis]
-        if n == wanted:
-            continue
-        place = np.clip((np.arange(wanted) + 0.5) * n / wanted - 0.5, 0, n - 1)
-        low = np.minimum(place.astype(int), max(n - 2, 0))
-        high = np.minimum(low + 1, n - 1)
-        share = (place - low).reshape((-1, 1) if axis == 1 else (1, -1))
-        chances = np.take(chances, low, axis=axis) * (1 - share) + np.take(chances, high, axis=axis) * share
-    return chances
-
-
-def class_mask(chances: Floats, size: tuple[int, int]) -> Ints:
-    """The likeliest class of each pixel, at a size (height, width), from (n_classes, h, w) probabilities."""
-    likeliest: Ints = resized(chances, size).argmax(axis=0)
+    wanted = (shape[1], shape[0])
+    likeliest: Ints = class_map(raw, picture or wanted, wanted, image_input(signature).settings).astype(np.int64)
     return likeliest
+
+
+def in_pixels(signature: Signature, corners: Floats, picture: Size) -> Floats:
+    """Boxes (n, 4) told as left, top, right, bottom in shares of what the network sees, as left, top, width and
+    height in pixels of the picture, cut to it."""
+    from modelwright_runtime.arrays.images import placed
+
+    settings = image_input(signature).settings
+    left, top, wide, high = placed(picture, settings)
+    frame = np.array([settings["width"], settings["height"]] * 2, dtype=np.float64)
+    scale = np.array([picture[0] / wide, picture[1] / high] * 2)
+    edges = np.clip((corners * frame - np.array([left, top] * 2)) * scale, 0.0, [*picture, *picture])
+    return np.hstack([edges[:, :2], edges[:, 2:] - edges[:, :2]])

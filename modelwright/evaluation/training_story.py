@@ -22,8 +22,8 @@ def story(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Pictures and verdicts of a `Trained.history`; {} when nothing was trained in steps.
 
     Entries with the event `validation` or `epoch` are points: `step`, `loss`, and where known `score`,
-    `validation_loss`, `learning_rate`. Those with the event `verdict` are the doctor's. Where the steps begin
-    again (a second training, on all rows) the first training is drawn.
+    `validation_loss`, `learning_rate`. Those with the event `verdict` are the doctor's. Of several trainings
+    (another `fit`, or steps that begin again) the first is drawn.
 
     >>> told = story([{"event": "epoch", "step": 10, "loss": 0.5}, {"event": "epoch", "step": 20, "loss": 0.3}])
     >>> [one["title"] for one in told["figures"]], told["verdicts"]
@@ -36,8 +36,12 @@ def story(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     points = _thinned(runs[0]) if runs else []
     last = max([float(one["step"]) for one in points], default=1.0)
     told = [_verdict(number, one) for number, one in enumerate(verdicts[:MAX_VERDICTS], start=1)]
-    marks = [(float(one["step"]), str(number)) for number, one in enumerate(verdicts[:MAX_VERDICTS], start=1)
-             if _number(one, "step")]  # fmt: skip
+    drawn = points[0].get("fit") if points else None
+    marks = [
+        (float(one["step"]), str(number))
+        for number, one in enumerate(verdicts[:MAX_VERDICTS], start=1)
+        if _number(one, "step") and one.get("fit") == drawn
+    ]
     stopped = next((one for one in history if one.get("event") == "stopped"), None)
     return {
         "figures": [figure for title, keys in _CURVES for figure in _figure(points, title, keys, marks, last)],
@@ -57,7 +61,7 @@ def _number(one: Mapping[str, Any], key: str) -> bool:
 def _runs(points: list[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
     runs: list[list[Mapping[str, Any]]] = []
     for one in points:
-        if not runs or one["step"] <= runs[-1][-1]["step"]:
+        if not runs or one["step"] <= runs[-1][-1]["step"] or one.get("fit") != runs[-1][-1].get("fit"):
             runs.append([])
         runs[-1].append(one)
     return runs
@@ -103,6 +107,12 @@ def _verdict(number: int, one: Mapping[str, Any]) -> dict[str, Any]:
         "healed": outcome[0],
         "mark": outcome[1],
     }
+
+
+def _when(one: Mapping[str, Any]) -> str:
+    began = not _number(one, "step") or one["step"] < 0
+    told = "before the first step" if began else f"step {int(one['step']):,}"
+    return f"{told} ({text.short(str(one['fit']), 30)})" if one.get("fit") else told
 
 
 def _change(change: Any) -> str:

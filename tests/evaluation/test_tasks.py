@@ -45,7 +45,7 @@ def changed(data: Dataset, **columns: Any) -> Dataset:
 def test_boxes_that_are_right_score_one_and_no_box_scores_zero() -> None:
     report = evaluate(small.box_finder(), small.pictures_with_boxes(n_rows=40), SPEC)
     assert (report.task, report.primary, report.n_rows) == ("detection", "map", 40)
-    assert value(report, "map") == value(report, "ap50") == 1.0
+    assert value(report, "map") == value(report, "map50") == 1.0
     assert value(report, "map", of_baseline=True) == 0.0
     assert report["map"].low < 1.0, "no error at all is not certainty"
     assert report.curves["baseline_name"] == "no boxes"
@@ -53,7 +53,7 @@ def test_boxes_that_are_right_score_one_and_no_box_scores_zero() -> None:
 
 def test_boxes_beside_the_mark_count_at_low_overlaps_only() -> None:
     report = evaluate(small.box_finder(), small.pictures_with_boxes(n_rows=40, wobble=0.25), SPEC)
-    assert 0.0 < value(report, "map") < value(report, "ap50") < 1.0
+    assert 0.0 < value(report, "map") < value(report, "map50") < 1.0
     assert report["map"].low < report["map"].value < report["map"].high
 
 
