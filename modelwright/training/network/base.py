@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from modelwright.core import registry
 from modelwright.core.data import ROW_ID, Dataset, Decision
@@ -35,11 +35,13 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
+    from modelwright.core.use import Use
     from modelwright.training.base import TrainSpec
     from modelwright_runtime.signature import Signature
 
 FOLDS_BELOW_ROWS = 1_000
 REFIT_BELOW_ROWS = 20_000
+CHECKED_ROWS = 1_000
 WORTH_THREADS = 3e8  # floating-point operations of a step
 
 
@@ -91,13 +93,15 @@ def train_network(
     validated = [_learn(task, fit_rows, valid, f"fold-{number}") for number, (fit_rows, valid) in enumerate(pairs)]
     answers = [answers_of(one.network, one.prepared.validation, one.prepared.scales) for one in validated]
     first = validated[0]
-    kept = _learn(task, _all_rows(task), None, "all") if refit or len(pairs) > 1 else first
+    avoid, about_labels = _harmful(task, first)
+    kept = _learn(task, _all_rows(task), None, "all", avoid) if refit or len(pairs) > 1 else first
     kept = replace(kept, fit=replace(kept.fit, network=calibrate(kept.network, kept.prepared.tasks, answers)))
     told = [
         Decision("training", "validation", f"{len(pairs)} folds" if len(pairs) > 1 else "one fold",
                  "few rows: every fold is scored" if few else "rows enough: one fold tells"),
         Decision("training", "final fit", "all training rows" if kept is not first else "the validated network",
                  "few rows: none is left out" if kept is not first else "many rows: its best weights are kept"),
+        *about_labels,
     ]  # fmt: skip
     return _trained(task, splits, data, kept, (validated, answers, pairs), told)
 
@@ -139,7 +143,9 @@ def _all_rows(task: Task) -> np.ndarray:
     return np.arange(task.rows.n_rows)
 
 
-def _learn(task: Task, fit_rows: np.ndarray, valid_rows: np.ndarray | None, name: str) -> Learned:
+def _learn(
+    task: Task, fit_rows: np.ndarray, valid_rows: np.ndarray | None, name: str, avoid: frozenset[str] = frozenset()
+) -> Learned:
     """One network, trained on some rows and scored on others."""
     networks, deep = registry.verbs("networks"), task.deep
     prepared = prepare(task.rows, fit_rows, valid_rows, task.spec, deep, task.weights, seed=task.seed)
@@ -151,14 +157,15 @@ def _learn(task: Task, fit_rows: np.ndarray, valid_rows: np.ndarray | None, name
     loop, told = plan_loop(deep, len(fit_rows), work, task.spec.budget, patient=valid_rows is not None)
     task.watch({"stage": "training", "event": "note", "text": _what(network, prepared, loop, name)})
     with _threads(FORWARD_AND_BACK * work * loop.batch_size):
-        done = _fit(task, deep, network, prepared, loop, (seed, name))
+        augment, more = _augment(task, prepared, avoid)
+        done = _fit(task, network, prepared, loop, augment, (seed, name))
     if done.stopped == "diverged" and not done.best_step:
         raise UserError(
             "train.diverged",
             f"the loss was not finite any more after {done.n_steps} steps.",
             hint="lower the learning rate, or set `clip_norm: 1.0` in `loop`",
         )
-    return Learned(prepared=prepared, fit=done, loop=loop, decisions=(*prepared.decisions, *told))
+    return Learned(prepared=prepared, fit=done, loop=loop, decisions=(*prepared.decisions, *told, *more))
 
 
 @contextmanager
@@ -175,7 +182,7 @@ def _threads(work_per_step: float) -> Iterator[None]:
 
 
 def _fit(
-    task: Task, deep: DeepSpec, network: nn.Module, prepared: Prepared, loop: LoopSpec, which: tuple[int, str]
+    task: Task, network: nn.Module, prepared: Prepared, loop: LoopSpec, augment: Any, which: tuple[int, str]
 ) -> Fit:
     seed, name = which
     return fit(
@@ -183,7 +190,7 @@ def _fit(
         objective=_objective(task, prepared),
         validation=prepared.validation_or_none,
         score=score_of(prepared.tasks),
-        augment=_augment(deep, prepared, prepared.fit.n_rows),
+        augment=augment,
         rates=network.rate_factors(),  # type: ignore[operator]
         folder=None if task.folder is None else task.folder / name,
         seed=seed % 2**31, identity=repr((task.spec.to_plain(), prepared.digest)), watch=task.watch,
@@ -220,15 +227,41 @@ def _objective(task: Task, prepared: Prepared) -> Any:
     return make_objective(uses, prepared.tasks, weighting=task.deep.weighting, complete=complete)
 
 
-def _augment(deep: DeepSpec, prepared: Prepared, n_rows: int) -> Any:
-    """A function of a batch and its random numbers, or None."""
-    if deep.augment == "off" or not hasattr(registry.verbs("augmentation"), "default_steps"):
-        return None
-    verbs = registry.verbs("augmentation")
-    steps = verbs.default_steps(prepared.inputs, prepared.tasks, n_rows)[0] if deep.augment == "auto" else deep.augment
-    if not steps:
-        return None
-    return verbs.augmenter(steps, prepared.inputs, prepared.tasks)
+def _augment(task: Task, prepared: Prepared, avoid: frozenset[str]) -> tuple[Any, list[Decision]]:
+    """A function of a batch and its random numbers, or None; and why."""
+    asked = task.deep.augment
+    if asked == "off":
+        return None, []
+    verbs, reason, uses = registry.verbs("augmentation"), "asked for", cast("tuple[Use, ...]", asked)
+    if isinstance(asked, str):
+        uses, reason = verbs.default_steps(prepared.inputs, prepared.tasks, prepared.fit.n_rows)
+    uses = tuple(use for use in uses if use.method not in avoid)
+    told = [Decision("training", "augmentation", ", ".join(use.method for use in uses) or "none", reason)]
+    return (verbs.augmenter(prepared.inputs, prepared.tasks, uses) if uses else None), told
+
+
+def _harmful(task: Task, one: Learned) -> tuple[frozenset[str], list[Decision]]:
+    """Methods of augmentation under which a trained network changes its right answers: labels may not survive."""
+    function, _ = _augment(task, one.prepared, frozenset())
+    aim = one.prepared.tasks[0]
+    if function is None or not aim.is_classification or not one.prepared.has_validation:
+        return frozenset(), []
+    import torch
+
+    verbs, rows = registry.verbs("augmentation"), one.prepared.validation
+    batch = rows.rows(torch.arange(min(CHECKED_ROWS, rows.n_rows)))
+    if int((one.network(*batch.inputs)[0].argmax(1) == batch.targets[0]).sum()) == 0:
+        return frozenset(), []
+    uses = task.deep.augment
+    if isinstance(uses, str):
+        uses = verbs.default_steps(one.prepared.inputs, one.prepared.tasks, one.prepared.fit.n_rows)[0]
+    checked = verbs.check(
+        lambda *arrays: one.network.answers(one.network(*arrays))[0],  # type: ignore[operator]
+        batch, one.prepared.inputs, one.prepared.tasks, uses, seed=task.seed,
+    )  # fmt: skip
+    kept = {step.name for step in checked.steps}
+    told = [decision for decision in checked.decisions if decision.choice != "kept"]
+    return frozenset(one.name for one in checked.seen if one.name not in kept), told
 
 
 def _trained(
