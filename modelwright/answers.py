@@ -43,7 +43,7 @@ def predict_file(package: Path, rows: str, output: str) -> tuple[int, tuple[str,
 
     frame = collect(rows).frame.drop("__row__")
     layout = _layout(model)
-    if layout is not None and not set(model.columns) <= set(frame.columns):
+    if layout is not None and not _are_cases(frame, model, layout):
         return _predict_steps(model, frame, layout, output)
     table = {name: frame[name].to_list() for name in frame.columns}
     for name, kind in media_columns(model).items() if "://" not in rows else ():
@@ -61,6 +61,19 @@ def _layout(model: Model) -> Layout | None:
 
     plain = model.facts.get("data", {}).get("source", {}).get("sequences")
     return Layout.from_plain(plain) if plain else None
+
+
+def _are_cases(frame: pl.DataFrame, model: Model, layout: Layout) -> bool:
+    """Whether rows hold whole series in their cells, and are not steps of series."""
+    if not set(model.columns) <= set(frame.columns):
+        return False
+    for name in set(layout.inputs.values()) & set(model.columns):
+        if frame[name].dtype.is_nested():
+            return True
+        first = next((cell for cell in frame[name].to_list() if cell is not None), None)
+        if isinstance(first, str) and (first.strip().startswith("[") or any(mark in first.strip() for mark in "; ")):
+            return True
+    return False
 
 
 def _predict_steps(model: Model, rows: pl.DataFrame, layout: Layout, output: str) -> tuple[int, tuple[str, ...]]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from modelwright.splitting.base import SplitSpec
     from modelwright.splitting.rows import Rows
 
+TRAIN_WORDS = frozenset({"train", "training", "fit", "learn", "0", "0.0", "false"})
 LEAST_ORDERED = 0.999  # share of neighbouring rows in order for a date to "order the file"
 LEAST_ECHO = 0.1  # correlation of the target with its own last value that speaks of a forecast
 LEAST_GROUPS = 20
@@ -73,7 +74,10 @@ def _named(data: Dataset, name: str | None, role: Role, setting: str) -> str:
 def _choose_from_data(data: Dataset, rows: Rows) -> Choice:
     told: list[Decision] = []
     for given in data.schema.of_role("split"):
-        return _choice("given", given, f"`{given}` says which rows are held out", told)
+        lacking = _lacks(data, rows, given)
+        if not lacking:
+            return _choice("given", given, f"`{given}` says which rows are held out", told)
+        told.append(Decision("splitting", "given", "not used", f"`{given}` {lacking}"))
     for time in data.schema.of_role("time"):
         return _choice("time", time, f"`{time}` has the role time: the last rows are the test", told)
     for column in data.schema.columns:
@@ -91,6 +95,17 @@ def _choose_from_data(data: Dataset, rows: Rows) -> Choice:
     if rows.strata is not None:
         return _choice("stratified", None, "the target has classes: each keeps its share", told)
     return _choice("random", None, "no date orders the rows, no identifier repeats, no classes", told)
+
+
+def _lacks(data: Dataset, rows: Rows, name: str) -> str:
+    """Why a column that was found, not asked for, divides nothing: all rows with a target are on one side."""
+    import polars as pl
+
+    if data.schema[name].why == "asked for":
+        return ""
+    words = data.column(name).cast(pl.String).gather(rows.place).drop_nulls().str.to_lowercase().unique()
+    sides = {word in TRAIN_WORDS for word in words.to_list()}
+    return "" if len(sides) > 1 else "leaves rows with a target on one side only"
 
 
 def _choice(kind: SplitKind, column: str | None, reason: str, told: list[Decision]) -> Choice:

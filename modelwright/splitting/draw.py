@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from modelwright.core.data import Decision
 from modelwright.core.errors import UserError
 from modelwright.core.rng import stream
+from modelwright.splitting.choose import TRAIN_WORDS
 from modelwright.splitting.rows import codes, first_seen, joined
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from modelwright.splitting.rows import Rows
 
 FEWEST_DISTINCT = 50  # with fewer different rows than this, twins are the rule and cannot be kept together
-TRAIN_WORDS = frozenset({"train", "training", "fit", "learn", "0", "0.0", "false"})
 TEST_WORDS = frozenset({"test", "testing", "holdout", "held-out", "heldout", "eval", "1", "1.0", "true"})
 VALID_WORDS = frozenset({"valid", "validation", "val", "dev"})
 
@@ -54,6 +54,10 @@ def draw_given(data: Dataset, rows: Rows, choice: Choice, spec: SplitSpec, seed:
     words = _words(data, rows, choice.column)
     test = np.isin(words, list(TEST_WORDS))
     valid = np.isin(words, list(VALID_WORDS))
+    if not test.any() and valid.any():
+        reason = f"`{choice.column}` names no test; what it holds out for validation is one"
+        choice = choice.and_told([Decision("splitting", "test", "the rows for validation", reason)])
+        test, valid = valid, test
     if not test.any() or test.all():
         raise UserError(
             "split.given", f"`{choice.column}` leaves {'no' if not test.any() else 'only'} rows for the test."
