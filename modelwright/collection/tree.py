@@ -140,6 +140,8 @@ def tree_of(source: str, max_bytes: int, max_ratio: float) -> Tree | None:
             return _file_tree(path)
         if any(mark in source for mark in "*?["):
             return _pattern_tree(path)
+    except UserError:
+        raise
     except (OSError, ValueError):
         return None  # `locate` tells what is wrong with it
     return None
