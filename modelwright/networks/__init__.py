@@ -5,37 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from modelwright.networks.base import Encoder, Head, Part, Source, Trunk
-from modelwright.networks.spec import NetworkSpec, default_encoder, plan
+from modelwright.networks.spec import NetworkSpec, default_encoder, plan, wanted_inputs
 
 if TYPE_CHECKING:
-    from modelwright.networks.network import Network, adopt, build, n_parameters
+    from modelwright.networks.network import Network, adopt, build, freeze, n_parameters
     from modelwright.networks.onnx_graph import example, export
+    from modelwright.networks.transfer import load_matching, read_weights, weights
 
 _LAZY = {
-    "build": "network",
-    "adopt": "network",
-    "Network": "network",
-    "n_parameters": "network",
-    "export": "onnx_graph",
-    "example": "onnx_graph",
+    **dict.fromkeys(("Network", "adopt", "build", "freeze", "n_parameters"), "network"),
+    **dict.fromkeys(("example", "export"), "onnx_graph"),
+    **dict.fromkeys(("load_matching", "read_weights", "weights"), "transfer"),
 }
 
 __all__ = [
-    "Encoder",
-    "Head",
-    "Network",
-    "NetworkSpec",
-    "Part",
-    "Source",
-    "Trunk",
-    "adopt",
-    "build",
-    "default_encoder",
-    "example",
-    "export",
-    "n_parameters",
-    "plan",
-]
+    "Encoder", "Head", "Network", "NetworkSpec", "Part", "Source", "Trunk", "adopt", "build", "default_encoder",
+    "example", "export", "freeze", "load_matching", "n_parameters", "plan", "read_weights", "wanted_inputs", "weights",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

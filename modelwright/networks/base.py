@@ -31,12 +31,15 @@ Reads = Literal["vector", "map", "history"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoder:
     """A way to turn one array into a vector a row. `build(spec, input)` draws its first weights from torch's
-    global generator, which the caller has seeded. `gives_map` says whether its modules have `map`."""
+    global generator, which the caller has seeded. `gives_map` says whether its modules have `map`. `wanted(spec,
+    input)` gives the array as the encoder wants it, where that is not what training rows taught (a vocabulary of its
+    own)."""
 
     forms: tuple[ArrayForm, ...]
     spec: type[Spec]
     build: Callable[[Any, ArrayInput], nn.Module]
     gives_map: bool = False
+    wanted: Callable[[Any, ArrayInput], ArrayInput] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from modelwright.core.rng import stream_seed
 from modelwright.networks.base import Encoder, Head, Part, Source, Trunk
 from modelwright.networks.initialise import initialise
 from modelwright.networks.modules.heads import Answer
-from modelwright.networks.spec import NetworkSpec, plan
+from modelwright.networks.spec import NetworkSpec, named, plan
 
 if TYPE_CHECKING:
     from modelwright.core.data import Decision
@@ -52,6 +52,7 @@ class Network(nn.Module):
         self.looks = tuple(looks)
         self.targets: tuple[str, ...] = ()
         self.decisions: tuple[Decision, ...] = ()
+        self.factors: dict[str, float] = {}
         self._mapped = tuple(sorted({look.map_of for look in looks if look.map_of is not None}))
         self._tokens = bool(getattr(trunk, "wants_tokens", False))
 
@@ -113,9 +114,18 @@ class Network(nn.Module):
             raise UserError("networks.scale", f"the head of {target!r} cannot have the temperature {temperature}.")
         cast("Any", self.heads[self.targets.index(target)]).temperature.fill_(temperature)
 
+    def train(self, mode: bool = True) -> Network:  # noqa: FBT001 - torch's own signature
+        """Training mode, but for what is frozen: its running means and its dropout stay as in evaluation."""
+        super().train(mode)
+        if mode:
+            for module in self.modules():
+                if getattr(module, "is_frozen", False):
+                    module.eval()
+        return self
+
     def rate_factors(self) -> dict[str, float]:
         """Factor of the learning rate by prefix of parameter names; what is not named has factor 1."""
-        found: dict[str, float] = {}
+        found = dict(self.factors)
         for name, encoder in self.encoders.items():
             factors = getattr(encoder, "rate_factors", None)
             if factors is not None:
@@ -196,6 +206,7 @@ def build(
         for index, use in enumerate(head_uses)
     ]
     network = Network(encoders, trunk, heads, looks)
+    _hold_back(network, spec, encoders, inputs)
     network.targets, network.decisions = tuple(task.target for task in tasks), decisions
     return network
 
@@ -207,6 +218,31 @@ def _part(spec: NetworkSpec, stage: str, use: Use, seed: int, index: int, *given
         module = method.build(settings, *given)
         initialise(module, spec.initialise)
     return module
+
+
+def _hold_back(
+    network: Network, spec: NetworkSpec, encoders: dict[int, nn.Module], inputs: tuple[ArrayInput, ...]
+) -> None:
+    """Freeze and slow down the encoders for which the user says so."""
+    for index, encoder in encoders.items():
+        if named(spec.freeze, inputs[index]) is not None:
+            freeze(encoder)
+        factor = named(spec.rates, inputs[index])
+        if factor is not None:
+            network.factors[f"encoders.{index}"] = spec.rates[factor]
+
+
+def freeze(module: nn.Module) -> None:
+    """Keep the weights and running means of `module` as they are, in place.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> freeze(layer)
+    >>> n_parameters(layer)
+    0
+    """
+    module.requires_grad_(requires_grad=False)
+    module.is_frozen = True  # type: ignore[assignment]
+    module.eval()
 
 
 def _map_of(task: Task, head: Head, methods: list[Encoder], inputs: tuple[ArrayInput, ...]) -> Look:

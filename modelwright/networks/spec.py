@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -51,6 +51,12 @@ class NetworkSpec(Spec):
     initialise: Initialise = Field(
         default="auto",
         description="first weights: auto (He, orthogonal where it recurs, zero residual), or one for all",
+    )
+    freeze: tuple[str, ...] = Field(
+        default=(), description="encoders whose weights stay as they are, by form or column: after `start` from others"
+    )
+    rates: dict[str, float] = Field(
+        default={}, description="factor of the learning rate of an encoder, by form or column; 0.1 to change it gently"
     )
 
 
@@ -109,7 +115,8 @@ def plan(
     decisions: list[Decision] = []
     encoders = []
     for input in inputs:
-        use, chosen = _encoder_of(spec, input), ""
+        name, chosen = named(spec.encoders, input), ""
+        use = None if name is None else spec.encoders[name]
         if use is None:
             use, chosen = default_encoder(input, n_rows, tasks)
             decisions.append(Decision("networks", f"encoder of {', '.join(input.columns[:3])}", use.method, chosen))
@@ -145,11 +152,33 @@ def _default_trunk(inputs: tuple[ArrayInput, ...], n_rows: int | None) -> tuple[
     return Use(method="mlp", settings={"layers": 3, "width": 256, "dropout": 0.1}), "three layers join the columns"
 
 
-def _encoder_of(spec: NetworkSpec, input: ArrayInput) -> Use | None:
-    for column in input.columns:
-        if column in spec.encoders:
-            return spec.encoders[column]
-    return next((use for name, use in spec.encoders.items() if FORMS.get(name, name) == input.form), None)
+def named(names: Iterable[str], input: ArrayInput) -> str | None:
+    """The name that means this array: one of its columns, or else its form."""
+    names = tuple(names)
+    by_column = (name for name in names if name in input.columns)
+    by_form = (name for name in names if FORMS.get(name, name) == input.form)
+    return next(by_column, None) or next(by_form, None)
+
+
+def wanted_inputs(
+    spec: NetworkSpec, inputs: tuple[ArrayInput, ...], tasks: tuple[Task, ...], n_rows: int | None = None
+) -> tuple[ArrayInput, ...]:
+    """The arrays as the encoders want them: a pretrained model brings its own vocabulary or size of pictures.
+
+    Call it after learning arrays from training rows, and build the network with what it gives.
+
+    >>> from modelwright_runtime.signature import ArrayInput, Task
+    >>> inputs = (ArrayInput(form="numbers", columns=("a",)),)
+    >>> wanted_inputs(NetworkSpec(), inputs, (Task(kind="regression", target="y"),)) == inputs
+    True
+    """
+    uses = plan(spec, inputs, tasks, n_rows)[0]
+    made = []
+    for use, input in zip(uses, inputs, strict=True):
+        encoder = registry.get("encoders", use.method)
+        settings = encoder.spec.parse(use.settings, where=use.method)
+        made.append(input if encoder.wanted is None else encoder.wanted(settings, input))
+    return tuple(made)
 
 
 def _encoder(use: Use, spec: NetworkSpec, input: ArrayInput, tasks: tuple[Task, ...], chosen: str) -> Use:
@@ -180,11 +209,11 @@ def _complete(use: Use, spec: type[Spec], wanted: Mapping[str, object], chosen: 
 def _check_names(spec: NetworkSpec, inputs: tuple[ArrayInput, ...], tasks: tuple[Task, ...]) -> None:
     columns = {column for input in inputs for column in input.columns}
     forms = {input.form for input in inputs}
-    for name in spec.encoders:
+    for name in (*spec.encoders, *spec.freeze, *spec.rates):
         if name not in columns and FORMS.get(name, name) not in forms:
             raise UserError(
                 "networks.unused",
-                f"`encoders` names {name!r}, which is no input of this network.",
+                f"the network names the input {name!r}, which it does not have.",
                 hint=f"forms: {', '.join(sorted(forms))}; columns: {', '.join(sorted(columns)[:20])}",
             )
     targets = {task.target for task in tasks}

@@ -79,8 +79,7 @@ def test_trunk(name: str, settings: dict[str, Any], exports: bool) -> None:
 
 @pytest.mark.parametrize(("name", "settings", "exports"), HEADS, ids=names)
 def test_head(name: str, settings: dict[str, Any], exports: bool) -> None:
-    n_steps = 160 if name == "sequence" else 80  # every step of a text is learned, not every row
-    check_head(registry.get("heads", name), settings, n_steps=n_steps, exports=exports)
+    check_head(registry.get("heads", name), settings, exports=exports)
 
 
 def test_every_method_is_checked() -> None:

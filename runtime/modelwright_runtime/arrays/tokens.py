@@ -1,8 +1,10 @@
 """Texts to int64 tokens (n, length): 0 is padding, 1 a token that is not in the vocabulary.
 
 Settings: `level`, `casefold`, `length` (the first tokens are kept), `vocabulary` (its first token is 2), and for
-sub-words `merges`, pairs in the order in which they are joined. Levels: `word` (words, and marks one by one),
-`character`, `subword` (byte-level: every text can be told, so nothing is unknown).
+sub-words `merges`, pairs in the order in which they are joined, and `pieces: gpt2` where a pretrained model wants
+texts cut as GPT-2 does. Levels: `word` (words, and marks one by one),
+`character`, `subword` (byte-level: every text can be told, so nothing is unknown), `wordpiece` (the longest pieces
+of each word that the vocabulary has, as pretrained models of the BERT family want them).
 
 At most 32 characters per token are looked at. Reference: Sennrich, Haddow and Birch (2016), "Neural Machine
 Translation of Rare Words with Subword Units"; Radford et al. (2019) for bytes as characters.
@@ -24,6 +26,7 @@ FIRST = 2
 """The token of the vocabulary's first entry."""
 _WORDS = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 _PIECES = re.compile(r" ?[^\W\d_]{1,64}| ?\d{1,3}| ?[^\w\s]{1,64}| ?_{1,64}|\s{1,64}(?!\S)|\s")
+_GPT2_PIECES = re.compile(r"'(?:[stmd]|re|ve|ll)| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+")
 _LOOKED_AT = 32
 _MAX_KNOWN = 100_000
 
@@ -108,17 +111,69 @@ def encoder(settings: Mapping[str, Any]) -> Any:
 
     if level == "subword":
         return _by_subword(settings, position, casefold=casefold, end=end)
+    if level == "wordpiece":
+        return _by_wordpiece(position, lower=casefold, end=end, length=length)
     return by_word if level == "word" else by_character
+
+
+def _by_wordpiece(position: dict[str, int], *, lower: bool, end: int, length: int) -> Any:
+    """Wu et al. (2016), "Google's Neural Machine Translation System"; words as in BERT's reference tokeniser."""
+    marks = "".join(re.escape(chr(code)) for code in range(0x10000) if _is_mark(chr(code)))
+    alone = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"  # characters that are words by themselves
+    words = re.compile(f"[{marks}{alone}]|[^\\s{marks}{alone}]+")
+    seen: dict[str, list[int]] = {}
+
+    def encode(text: str) -> list[int]:
+        text = text[:end]
+        if lower:
+            text = "".join(c for c in unicodedata.normalize("NFD", text.lower()) if unicodedata.category(c) != "Mn")
+        found: list[int] = []
+        for word in words.findall(text):
+            tokens = seen.get(word)
+            if tokens is None:
+                tokens = pieces_in(word, position)
+                if len(seen) < _MAX_KNOWN:
+                    seen[word] = tokens
+            found += tokens
+            if len(found) >= length:
+                break
+        return found
+
+    return encode
+
+
+def _is_mark(character: str) -> bool:
+    plain = character.isascii() and character.isprintable() and not character.isalnum() and character != " "
+    return plain or unicodedata.category(character).startswith("P")
+
+
+def pieces_in(word: str, position: Mapping[str, int]) -> list[int]:
+    """The longest piece that the word begins with, then the longest of what is left ("##" before it), and so on.
+
+    >>> pieces_in("playing", {"play": 2, "##ing": 3}), pieces_in("xylo", {"play": 2})
+    ([2, 3], [1])
+    """
+    found, start = [], 0
+    while start < len(word) and len(word) <= 100:
+        stop = len(word)
+        while stop > start and ("##" if start else "") + word[start:stop] not in position:
+            stop -= 1
+        if stop == start:
+            return [1]
+        found.append(position[("##" if start else "") + word[start:stop]])
+        start = stop
+    return found or [1]
 
 
 def _by_subword(settings: Mapping[str, Any], position: dict[str, int], *, casefold: bool, end: int) -> Any:
     ranks = {(first, second): rank for rank, (first, second) in enumerate(settings["merges"])}
     length = int(settings["length"])
+    cut = _GPT2_PIECES if settings.get("pieces") == "gpt2" else _PIECES
     seen: dict[str, list[int]] = {}
 
     def encode(text: str) -> list[int]:
         found: list[int] = []
-        for piece in _PIECES.findall(normal(text[:end], casefold=casefold)):
+        for piece in cut.findall(normal(text[:end], casefold=casefold)):
             tokens = seen.get(piece)
             if tokens is None:
                 tokens = [position.get(part, 1) for part in joined(in_letters(piece), ranks)]
