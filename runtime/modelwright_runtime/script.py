@@ -60,7 +60,7 @@ const show = (form, out, answer) => {
       bar.value = value;
       top.append(make("span", name.replace("probability_", "")), bar, make("span", (100 * value).toFixed(1) + " %"));
     }
-    out.append(top);
+    if (shares.length) out.append(top);
     for (const [name, value] of Object.entries(row)) if (name.endsWith("prediction")) drawOn(form, value);
   }
   const text = JSON.stringify(answer, (name, value) => name === "mask" ? value.slice(0, 40) + "..." : value, 1);
