@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 LEAST_ECHO = 0.1
-LEAST_SIGMAS = 5  # of the correlation of changes that do not repeat, 1 / sqrt(n)
+LEAST_SIGMAS = 6  # of the correlation of changes that do not repeat, 1 / sqrt(n), times 1.2 for noise's changes
 MOST_LAG = 2000
 NEARLY_BEST = 0.85
 
@@ -32,7 +32,7 @@ def guess_season(values: np.ndarray) -> tuple[int, float]:
     changes = np.diff(filled)
     changes = changes - changes.mean()
     size = len(changes)
-    most = min(size // 2, MOST_LAG)
+    most = min(size // 3, MOST_LAG)
     power = np.abs(np.fft.rfft(changes, 2 * size)) ** 2
     echo = np.fft.irfft(power)[: most + 1]
     if echo[0] <= 0 or most < 4:
@@ -40,7 +40,7 @@ def guess_season(values: np.ndarray) -> tuple[int, float]:
     echo = echo / echo[0] * size / (size - np.arange(most + 1))
     lags = np.arange(2, most)
     peaks = lags[(echo[2:most] > echo[1 : most - 1]) & (echo[2:most] >= echo[3 : most + 1])]
-    peaks = peaks[echo[peaks] >= max(LEAST_ECHO, LEAST_SIGMAS / size**0.5)]
+    peaks = peaks[echo[peaks] >= np.maximum(LEAST_ECHO, LEAST_SIGMAS / np.sqrt(size - peaks))]
     if not len(peaks):
         return 1, 0.0
     first = peaks[echo[peaks] >= NEARLY_BEST * echo[peaks].max()][0]
