@@ -96,11 +96,11 @@ def _predict_folder(model: Model, folder: str, output: str) -> tuple[int, tuple[
 
     import polars as pl
 
-    from modelwright_runtime.media import folder_rows
+    from modelwright_runtime.media import answer_files, folder_rows
 
     rows, parts, warnings = folder_rows(model, Path(folder)), list[pl.DataFrame](), list[str]()
     while chunk := list(itertools.islice(rows, model.rows_at_once)):
-        answers = model.predict([{name: row[name] for name in model.columns} for row in chunk])
+        answers = answer_files(model, chunk)
         files = [row["file"] for row in chunk]
         parts.append(pl.DataFrame({"file": files, **answers.columns()}, strict=False))
         warnings += [f"{files[note.row]}: {note.message}" for note in answers.warnings]
@@ -122,21 +122,30 @@ def write_table(frame: pl.DataFrame, output: str) -> None:
     elif ending == ".parquet":
         frame.write_parquet(buffer)
     else:
-        frame.write_ndjson(buffer)
+        _in_base64(frame).write_ndjson(buffer)
     with disk_faults(Path(output)):
         write_atomically(Path(output), buffer.getvalue())
 
 
 def _flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Lists and objects as JSON text: a CSV has no others."""
+    """Lists and objects as JSON text and files as base64: a CSV has no others."""
     import polars as pl
 
+    frame = _in_base64(frame)
     nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
     texts = [
         pl.Series(name, [None if cell is None else json.dumps(cell) for cell in frame[name].to_list()], dtype=pl.String)
         for name in nested
     ]
     return frame.with_columns(texts)
+
+
+def _in_base64(frame: pl.DataFrame) -> pl.DataFrame:
+    """Files in cells as base64, which texts can hold."""
+    import polars as pl
+
+    binary = [name for name, dtype in frame.schema.items() if dtype == pl.Binary]
+    return frame.with_columns(pl.col(name).bin.encode("base64") for name in binary)
 
 
 def _check_output(output: str) -> None:

@@ -9,6 +9,8 @@ from modelwright.core.store import Store
 from modelwright.lifecycle import load_run, value_of
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from modelwright.core.record import Run
     from modelwright.terminal import Terminal
 
@@ -19,7 +21,7 @@ def show(name: str, *, store: str, terminal: Terminal, changes: bool, limit: int
         _show_package(Path(name), terminal)
     elif changes:
         _show_changes(name, Store.open(store), terminal, limit)
-    elif Path(name).is_file():
+    elif Path(name).is_file() or (name.endswith("/") and Path(name).is_dir()):  # `photos` is a run, `photos/` a folder
         _show_data(name, terminal)
     else:
         opened = Store.open(store)
@@ -118,8 +120,23 @@ def _show_data(name: str, terminal: Terminal) -> None:
     rows = []
     for column in cleaned.kept.schema.columns:
         series = frame[column.name]
-        examples = ", ".join(str(value) for value in series.drop_nulls().unique(maintain_order=True).head(4))
+        examples = _examples(series, column.kind)
         rows.append(
             [column.name, column.kind, column.role, f"{series.null_count() / max(len(series), 1):.1%}", examples]
         )
     terminal.table(["column", "kind", "role", "missing", "for example"], rows, title=f"{name}: {frame.height:,} rows")
+
+
+def _examples(series: pl.Series, kind: str) -> str:
+    """Some values of a column in words; files by their size, lists by their length."""
+    import polars as pl
+
+    if series.dtype == pl.Binary:
+        sizes = (f"{kind}, {len(cell) / 1000:,.1f} kB" for cell in series.drop_nulls().head(3).to_list())
+        return "; ".join(sizes)
+    if series.dtype.is_nested():
+        lengths = (
+            f"{len(cell)} {'steps' if kind == 'series' else kind}" for cell in series.drop_nulls().head(3).to_list()
+        )
+        return ", ".join(lengths)
+    return ", ".join(str(value) for value in series.drop_nulls().unique(maintain_order=True).head(4))
