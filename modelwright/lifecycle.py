@@ -26,10 +26,9 @@ from modelwright.core.store import Store, digest_of, disk_faults
 from modelwright.core.values import Cleaned, Report, Splits, Trained, Watch
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from modelwright.cleaning.base import CleanSpec
     from modelwright.core.data import Dataset, Decision
+    from modelwright.evaluation.background import Background
     from modelwright.recipe import Recipe
     from modelwright.sequences.base import WindowSpec
     from modelwright.training.base import TrainSpec
@@ -62,7 +61,8 @@ def run(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch |
         report = work.stage(
             "evaluation", "evaluate", recipe.evaluate, [prepared.cleaned, prepared.splits, trained],
             lambda evaluate: evaluate(
-                trained.value, prepared.test, recipe.evaluate, seed=recipe.seed, baseline=_constant(trained, prepared)
+                trained.value, prepared.test, recipe.evaluate, seed=recipe.seed,
+                baseline=_backgrounds(trained, prepared),
             ),
             lambda report: _tell_report(report, recipe.target),
         )  # fmt: skip
@@ -318,12 +318,11 @@ def _tell_package(plain: Mapping[str, Any]) -> dict[str, Any]:
     return {"told": f"{told}, {plain['largest_difference']:.0e} apart", "curl": plain["curl"]}
 
 
-def _constant(trained: Made, prepared: Prepared) -> np.ndarray:
-    """What the constant baseline answers, from the training rows."""
-    from modelwright.evaluation.base import constant_answer
+def _backgrounds(trained: Made, prepared: Prepared) -> dict[str, Background]:
+    """What answers are held against, by target, from the training rows."""
+    from modelwright.evaluation.background import backgrounds
 
-    task = trained.value.task
-    return constant_answer(task.classes, prepared.typed.take(prepared.sets.train).column(task.target))
+    return backgrounds(trained.value, prepared.typed.take(prepared.sets.train))
 
 
 # Pages and package --------------------------------------------------------------------------------------------
