@@ -15,7 +15,7 @@ import msgspec
 
 from modelwright_runtime.cells import MAX_NOTES
 from modelwright_runtime.errors import SystemFault, UserError
-from modelwright_runtime.media import folder_rows, with_files
+from modelwright_runtime.media import answer_files, folder_rows, with_files
 from modelwright_runtime.model import Model
 from modelwright_runtime.predictions import Predictions
 
@@ -46,8 +46,10 @@ def predict_file(model: Model, rows: str, output: str = "-") -> tuple[int, list[
         size = min(_CHUNK_ROWS, model.rows_at_once)
         given = folder_rows(model, Path(rows)) if is_folder else _rows(source, rows)
         while chunk := list(itertools.islice(given, size)):
-            whole = chunk if is_folder else with_files(model, chunk, Path(rows).parent, n_rows)
-            answered = model.predict(whole)
+            if is_folder:
+                answered = answer_files(model, chunk)
+            else:
+                answered = model.predict(with_files(model, chunk, Path(rows).parent, n_rows))
             write(answered, [{name: row[name] for name in first} for row in chunk])
             for note in answered.warnings[: MAX_NOTES - len(warnings)]:
                 warnings.append(f"row {n_rows + note.row}, column {note.column!r}: {note.message}")

@@ -5,12 +5,14 @@ Only for who asks on this machine: what comes over HTTP never names a file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from modelwright_runtime.errors import UserError
 from modelwright_runtime.model import Model
+from modelwright_runtime.predictions import Predictions
 from modelwright_runtime.reading import MAX_MEDIA_BYTES
 
 ENDINGS = {
@@ -18,6 +20,7 @@ ENDINGS = {
     "audio": (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au"),
 }
 _MAX_PATH = 1024
+_ROW = re.compile(r"row (\d+), column '[^']*'")
 
 
 def media_columns(model: Model) -> dict[str, str]:
@@ -56,6 +59,18 @@ def folder_rows(model: Model, folder: Path) -> Iterator[dict[str, Any]]:
             "folder": inner.parent.name or folder.name,
             column: _bytes_of(path, str(inner)),
         }
+
+
+def answer_files(model: Model, rows: list[dict[str, Any]]) -> Predictions:
+    """The answers to rows of a folder; what is refused is named by its file."""
+    try:
+        return model.predict([{name: row[name] for name in model.columns} for row in rows])
+    except UserError as problem:
+        found = _ROW.match(problem.message)
+        if found is None:
+            raise
+        told = rows[int(found.group(1))]["file"] + problem.message[found.end() :]
+        raise UserError(problem.code, told, hint="mend the file, or take it out of the folder") from None
 
 
 def with_files(model: Model, rows: list[dict[str, Any]], folder: Path, first_row: int = 0) -> list[dict[str, Any]]:

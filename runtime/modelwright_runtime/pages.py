@@ -25,7 +25,7 @@ pre, output { display: block; padding: .8rem; background: #8881; overflow: auto;
 .field { margin: .6rem 0; } .field b { display: block; } .field textarea { height: 4rem; }
 figure { position: relative; display: inline-block; margin: .4rem 0; }
 figure img { display: block; max-width: 100%; min-width: 96px; }
-figure .box { position: absolute; box-sizing: border-box; border: 2px solid #f40; color: #fff; font-size: 11px; line-height: 1; }
+figure .box { position: absolute; box-sizing: border-box; border: 2px solid #f40; color: #fff; font: 11px sans-serif; }
 figure .mask { position: absolute; inset: 0; width: 100%; height: 100%; opacity: .5; image-rendering: pixelated; }
 .top { display: grid; grid-template-columns: max-content 12rem max-content; gap: .2rem .8rem; align-items: center; }
 table { border-collapse: collapse; } td, th { text-align: left; padding: .2rem .9rem .2rem 0; vertical-align: top; }

@@ -309,6 +309,14 @@ def test_folders_that_do_not_fit_are_refused(models: dict[str, Model], photos: P
     assert not (tmp_path / "x.csv").exists()
 
 
+def test_a_broken_file_of_a_folder_is_named(models: dict[str, Model], folder: Path, photos: Path) -> None:
+    (photos / "dog" / "cut.png").write_bytes(BROKEN["image"])
+    for ask_it in (predict_file, predict_any_file):
+        with pytest.raises(UserError, match="^dog/cut.png: ") as caught:
+            ask_it(models["photo"] if ask_it is predict_file else folder / "photo.wright", str(photos), "-")  # type: ignore[arg-type]
+        assert caught.value.code == "rows.cell"
+
+
 def test_the_command_line_takes_a_folder(folder: Path, photos: Path) -> None:
     command = [sys.executable, "-m", "modelwright_runtime", "predict", str(folder / "photo.wright"), str(photos)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)

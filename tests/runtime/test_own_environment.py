@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from modelwright.packaging import package
+from modelwright.testing.media import media_training
 from modelwright.testing.packages import raw_rows
 from modelwright_runtime.model import load
+from modelwright_runtime.signature import Task
 
 RUNTIME = Path(__file__).resolve().parents[2] / "runtime"
 MAX_PACKAGES, MAX_MB = 15, 200
@@ -81,6 +84,24 @@ def test_it_predicts_the_same(python: Path, packages: dict[str, Path], tmp_path:
         run([str(python), "-I", "-m", "modelwright_runtime", "predict", str(path), str(source), "-o", str(target)])
         given = [json.loads(line) for line in target.read_text().splitlines()]
         assert given == load(path).predict(raw_rows(50)).rows()
+
+
+def test_series_and_texts_need_nothing_more_and_pictures_say_what_they_need(python: Path, tmp_path: Path) -> None:
+    for kind, task in (("series", "forecast"), ("text", "multiclass"), ("image", "multiclass")):
+        due = Task(kind=task, target="t", classes=() if task == "forecast" else ("a", "b"), horizon=3)
+        trained, cleaned = media_training([kind], [due])
+        path = package(trained, cleaned, path=tmp_path / f"{kind}.wright", name=kind).path
+        source, target = tmp_path / "rows.jsonl", tmp_path / "answers.jsonl"
+        rows = load(path).facts["golden"]["rows"][:8]
+        source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        command = [str(python), "-I", "-m", "modelwright_runtime", "predict", str(path), str(source), "-o", str(target)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if kind == "image":
+            assert done.returncode == 2 and "modelwright-runtime[media]" in done.stderr
+            continue
+        assert done.returncode == 0, done.stderr
+        given = [json.loads(line) for line in target.read_text().splitlines()]
+        assert given == json.loads(json.dumps(load(path).predict(rows).rows()))
 
 
 def test_it_serves_the_same(python: Path, packages: dict[str, Path]) -> None:
