@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from modelwright.core.data import ROW_ID, Column, Dataset, Decision, Kind, Schema
@@ -29,9 +30,11 @@ def forecast_cases(cleaned: Cleaned, spec: WindowSpec) -> Cleaned:
     _check_target(data, steps)
     repairs = Repairs()
     series, step = read_series(data, steps, repairs)
-    length, about_length = choose_length(series, horizon, spec)
+    season, about_season = find_season(series, spec)
+    length, about_length = choose_length(series, horizon, spec, season, about_season)
     stride, about_stride = _choose_stride(series, length, horizon, spec, 1 + len(steps.numbers))
-    layout = _layout(cleaned, steps, step, length, stride, horizon)
+    layout = replace(_layout(cleaned, steps, step, length, stride, horizon), season=season)
+    layout = replace(layout, calendar=tuple(part for part in layout.calendar if _varies(series, part)))
     made = [cases_of(one, layout, training=True) for one in series]
     n_dropped = sum(dropped for _, dropped in made)
     table = join_cases([cases for cases, _ in made if len(cases["origin"])], layout, _statics(data, steps))
@@ -103,30 +106,39 @@ def _about_repairs(repairs: Repairs, step: Step, n_series: int) -> list[Decision
 # How much a case sees ---------------------------------------------------------------------------------------
 
 
-def choose_length(series: Sequence[Series], horizon: int, spec: WindowSpec) -> tuple[int, list[Decision]]:
-    """How many steps a case sees: some seasons of the target, at most half of the usual series."""
+def find_season(series: Sequence[Series], spec: WindowSpec) -> tuple[int, str]:
+    """How many steps a season of the target has (1: none), by the longest series, and why."""
     import numpy as np
 
     from modelwright.sequences.season import guess_season
 
-    if spec.length:
-        return spec.length, [Decision("sequences", "length", str(spec.length), "asked for")]
+    if spec.season:
+        return spec.season, "asked for"
     longest = sorted(series, key=lambda one: -len(one.times))[:9]
     guesses = [guess_season(one.values[:, 0]) for one in longest]
-    season = spec.season or int(np.median([guess for guess, _ in guesses]))
-    usual = int(np.median([len(one.times) for one in series]))
+    season = int(np.median([guess for guess, _ in guesses])) if guesses else 1
+    echo = float(np.median([found for _, found in guesses])) if guesses else 0.0
+    return season, f"its changes repeat after {season} steps, correlation {echo:.2f}"
+
+
+def choose_length(
+    series: Sequence[Series], horizon: int, spec: WindowSpec, season: int, about_season: str
+) -> tuple[int, list[Decision]]:
+    """How many steps a case sees: some seasons of the target, at most half of the usual series."""
+    import numpy as np
+
+    if spec.length:
+        return spec.length, [Decision("sequences", "length", str(spec.length), "asked for")]
+    usual = int(np.median([len(one.times) for one in series])) if series else 0
     most = max(2, (usual - horizon) // 2)
     if season > 1:
         wanted = season * max(2, min(MOST_SEASONS, LONGEST_CONTEXT // season))
         while wanted > most and wanted > season:
             wanted -= season
-        why = f"whole seasons of {season} steps"
-        if not spec.season:
-            echo = float(np.median([found for _, found in guesses]))
-            why += f" (its changes repeat after {season} steps, correlation {echo:.2f})"
+        why = f"whole seasons of {season} steps ({about_season})"
     else:
-        wanted, why = max(4 * horizon, 16), "four horizons; no season was found in the target"
-    length = max(2, min(wanted, most, LONGEST_CONTEXT if season < LONGEST_CONTEXT else wanted))
+        wanted, why = min(max(4 * horizon, 16), LONGEST_CONTEXT), "four horizons; no season was found in the target"
+    length = max(2, min(wanted, most))
     return length, [Decision("sequences", "length", f"{length} steps", why)]
 
 
@@ -151,7 +163,7 @@ def _layout(cleaned: Cleaned, steps: Steps, step: Step, length: int, stride: int
     calendar = []
     if steps.time and cleaned.kept.schema[steps.time].kind == "datetime":
         is_part = {
-            "hour": step.unit == "us" and step.size % DAY_US != 0,
+            "hour": step.unit == "row" or (step.unit == "us" and step.size % DAY_US != 0),
             "weekday": step.unit != "month" and (step.unit != "us" or step.size % (7 * DAY_US) != 0),
             "month": True,
         }
@@ -164,6 +176,11 @@ def _layout(cleaned: Cleaned, steps: Steps, step: Step, length: int, stride: int
         inputs={steps.target: past, **{name: name for name in steps.numbers}}, static=steps.static,
         calendar=tuple(calendar), readings=tuple(one for one in cleaned.readings if one.column in used),
     )  # fmt: skip
+
+
+def _varies(series: Sequence[Series], part: str) -> bool:
+    """Whether rows lie at several times of the day; other parts always vary enough."""
+    return part != "hour" or any(len(set((one.times[:1000] % DAY_US).tolist())) > 1 for one in series)
 
 
 # Cases --------------------------------------------------------------------------------------------------------

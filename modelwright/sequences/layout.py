@@ -11,7 +11,7 @@ from modelwright_runtime.reading import Reading
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How rows become cases.
+    """How rows become cases. `season` is how many steps the target takes to repeat; 1 when it does not.
 
     `inputs` maps a column of the rows to the series column made of it; `static` columns say one thing a group and
     are taken over; `calendar` parts of the origin's time are columns `<time>_<part>`. A step is `step_size` times
@@ -25,6 +25,7 @@ class Layout:
     length: int
     stride: int
     horizon: int = 0
+    season: int = 1
     group: str = ""
     time: str = ""
     time_column: str = ""
