@@ -8,6 +8,7 @@ import io
 import json
 import subprocess
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from modelwright.answers import predict_file as predict_any_file
@@ -350,6 +353,41 @@ def test_http_never_names_a_file(models: dict[str, Model], photos: Path) -> None
         assert status == 422 and answer["code"] == "rows.cell" and "row 0, column 'image'" in answer["error"]
     uri = "data:image/png;base64," + base64.b64encode((photos / "dog" / "0.png").read_bytes()).decode()
     assert ask(service, "/predict", {"image": uri})[0] == 200
+
+
+JSON_CELLS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=30)
+    | st.binary(max_size=40).map(lambda data: base64.b64encode(data).decode())
+    | st.sampled_from(["[1, null, 3]", "1;2", "data:image/png;base64,", "data:,x", "[[1]]", "[1e999]", "Infinity"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=2), max_leaves=6,
+)  # fmt: skip
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_any_json_is_answered_or_refused_with_a_code(models: dict[str, Model], data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(MODELS)))
+    good = models[name].facts["golden"]["rows"][0]
+    row = {column: data.draw(JSON_CELLS | st.just(good[column])) for column in models[name].columns}
+    status, answer = ask(Service([models[name]]), "/predict", row)
+    assert (status, "predictions" in answer) in ((200, True), (422, False))
+    assert status == 200 or answer["code"].startswith("rows."), answer
+    try:
+        models[name].predict([row])
+    except UserError as problem:
+        assert problem.code.startswith("rows.")
+
+
+def test_threads_may_share_a_model_of_media(models: dict[str, Model]) -> None:
+    rows = raw("many").to_dicts()
+    expected = models["many"].predict(rows).rows()
+    found: list[Any] = []
+    threads = [threading.Thread(target=lambda: found.append(models["many"].predict(rows).rows())) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [expected] * 6
 
 
 def test_pages_tell_of_fields_and_stay_short(models: dict[str, Model]) -> None:
