@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modelwright_runtime.arrays.images import placed
+from modelwright_runtime.arrays.images import pillow_module, placed
 from modelwright_runtime.detection import decode_boxes
 from modelwright_runtime.predictions import objects
 from modelwright_runtime.signature import Task
@@ -84,8 +84,7 @@ def class_map(
 
     `raw` is (K, h, w) over the network's own picture, in which one of `size` lies as `settings` say.
     """
-    from PIL import Image
-
+    pillow = pillow_module()
     left, top, wide, high = placed(size, settings)
     across, down = raw.shape[2] / float(settings["width"]), raw.shape[1] / float(settings["height"])
     box = [left * across, top * down, (left + wide) * across, (top + high) * down]
@@ -97,7 +96,7 @@ def class_map(
         plane = np.pad(plane, ((before[1], after[1]), (before[0], after[0])), mode="edge")  # what a crop left out
         there = (box[0] + before[0], box[1] + before[1], box[2] + before[0], box[3] + before[1])
         there = (there[0], there[1], min(there[2], plane.shape[1]), min(there[3], plane.shape[0]))
-        grown = np.asarray(Image.fromarray(plane).resize(wanted, Image.Resampling.BILINEAR, box=there))
+        grown = np.asarray(pillow.fromarray(plane).resize(wanted, pillow.Resampling.BILINEAR, box=there))
         higher = grown > best
         best[higher] = grown[higher]
         chosen[higher] = index
@@ -106,9 +105,7 @@ def class_map(
 
 def _png(classes: np.ndarray, n_classes: int) -> str:
     """A palette PNG: class numbers, in colours that a person can tell apart."""
-    from PIL import Image
-
-    image = Image.fromarray(classes).convert("L")
+    image = pillow_module().fromarray(classes).convert("L")
     image.putpalette([channel for index in range(n_classes) for channel in _colour(index)])
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=False)

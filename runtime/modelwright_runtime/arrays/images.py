@@ -80,7 +80,7 @@ def pixels(data: bytes, settings: Mapping[str, Any]) -> np.ndarray:
 
 def opened(data: bytes) -> Image.Image:
     """The picture with its head read and nothing decoded; refuses what is no picture, or one of too many pixels."""
-    pillow = _pillow()
+    pillow = pillow_module()
     try:
         image = pillow.open(io.BytesIO(data), formats=tuple(FORMATS))
     except pillow.UnidentifiedImageError:
@@ -175,7 +175,7 @@ def _inside(size: tuple[int, int], frame: tuple[int, int]) -> tuple[int, int]:
 
 def _resized(image: Image.Image, frame: tuple[int, int], fit: str, channels: int) -> Image.Image:
     """The picture at the size it takes in the frame, as `L` or `RGB`; not turned yet, not padded."""
-    pillow = _pillow()
+    pillow = pillow_module()
     size = _inside(image.size, frame) if fit == "pad" else frame
     whole = image.size
     box = (0.0, 0.0, float(whole[0]), float(whole[1]))
@@ -206,7 +206,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         return image
     if image.mode in _WIDE:
         narrow = _scaled(np.asarray(image).astype(np.float64), image.mode == "F")
-        return cast("Image.Image", _pillow().fromarray(narrow))
+        return cast("Image.Image", pillow_module().fromarray(narrow))
     if image.mode == "1":
         return image.convert("L")
     has_alpha = image.mode in ("PA", "La", "RGBa") or "transparency" in image.info
@@ -237,7 +237,7 @@ def _orientation(image: Image.Image) -> int:
 def _turned(image: Image.Image, turn: int) -> Image.Image:
     if turn == 1:
         return image
-    how = _pillow().Transpose
+    how = pillow_module().Transpose
     steps = {
         2: how.FLIP_LEFT_RIGHT, 3: how.ROTATE_180, 4: how.FLIP_TOP_BOTTOM, 5: how.TRANSPOSE,
         6: how.ROTATE_270, 7: how.TRANSVERSE, 8: how.ROTATE_90,
@@ -246,7 +246,7 @@ def _turned(image: Image.Image, turn: int) -> Image.Image:
 
 
 def _padded(image: Image.Image, frame: tuple[int, int]) -> Image.Image:
-    ground = cast("Image.Image", _pillow().new(image.mode, frame))
+    ground = cast("Image.Image", pillow_module().new(image.mode, frame))
     ground.paste(image, ((frame[0] - image.size[0]) // 2, (frame[1] - image.size[1]) // 2))
     return ground
 
@@ -257,7 +257,7 @@ def _reason(problem: BaseException) -> str:
 
 
 @cache
-def _pillow() -> Any:
+def pillow_module() -> Any:
     """Pillow with the readers of FORMATS, and no others: some start programs of their own."""
     try:
         from PIL import Image
