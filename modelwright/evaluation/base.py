@@ -9,7 +9,6 @@ from pydantic import Field, field_validator
 
 from modelwright.core.errors import UserError, nearest
 from modelwright.core.spec import Spec
-from modelwright.evaluation.background import constant_answer as constant_answer
 from modelwright.evaluation.names import FALLBACK, NAMES, unasked
 
 if TYPE_CHECKING:

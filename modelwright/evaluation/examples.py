@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 N_EXAMPLES, N_TYPICAL = 12, 2
 N_OF_PICTURES = 6
 """Examples of boxes, masks and forecasts, which need room: the hardest, and `N_TYPICAL` from the middle."""
-N_MAPPED = 6
+N_MAPPED = 8
 """Examples of which a map is made."""
 SIDE, LARGE_SIDE, SMALL_SIDE = 200, 420, 96
 N_PAIRS, N_PER_PAIR = 6, 4

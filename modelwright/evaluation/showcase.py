@@ -115,7 +115,7 @@ def confused(report: Report, budget: list[int]) -> list[dict[str, Any]]:
             {
                 "truth": text.short(str(pair["truth"])),
                 "answer": text.short(str(pair["answer"])),
-                "n": f"{pair['n']:,}",
+                "n": "once" if pair["n"] == 1 else f"{pair['n']:,} times",
                 "parts": [drawn(one) for one in shown if one],
             }
         )

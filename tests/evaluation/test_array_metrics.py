@@ -202,3 +202,31 @@ def test_some_rows_of_sums_keep_their_units() -> None:
     assert kept.units is not None
     assert kept.units.tolist() == [0, 2]
     assert kept.n_rows == 2
+
+
+def test_naive_forecasts_of_m4_have_the_competitions_own_scores(shared_data: Any) -> None:
+    # Evaluation and Ranks.xlsx of the competition, hourly series: sMAPE and MASE of Naive and sNaive.
+    folder = shared_data / "time_series" / "m4_hourly"
+    pasts, futures_ = (
+        [[float(cell) for cell in line[1:] if cell] for line in read_gzip(folder / name)]
+        for name in ("Hourly-train.csv.gz", "Hourly-test.csv.gz")
+    )
+    truth = np.array(futures_)
+    scale = np.array([forecasts.seasonal_error(past, 24) for past in pasts])
+    assert truth.shape == (414, 48)
+    for season, smape, mase in ((1, 43.003, 11.608), (24, 13.912, 1.193)):
+        told = np.stack([forecasts.seasonal_naive(past, 48, season) for past in pasts])
+        sums = forecasts.forecast_sums(truth, told, scale)
+        found = {m.name: float(m.function(sums, np.ones(414))) for m in forecasts.FORECAST}
+        assert found["smape"] == pytest.approx(smape, abs=5e-4)
+        assert found["mase"] == pytest.approx(mase, abs=5e-4)
+    assert forecasts.season_of(pasts[0]) == 24
+
+
+def read_gzip(path: Any) -> list[list[str]]:
+    """Rows of a CSV without its head."""
+    import csv
+    import gzip
+
+    with gzip.open(path, "rt") as lines:
+        return list(csv.reader(lines))[1:]
