@@ -184,9 +184,9 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
     "tracking": {},
     "training": {"train": Entry("modelwright.training.base:train")},
     "evaluation": {
-        "evaluate": Entry("modelwright.evaluation.base:evaluate"),
-        "card": Entry("modelwright.evaluation.card:model_card"),
-        "page": Entry("modelwright.evaluation.report:report_page"),
+        "evaluate": Entry("modelwright.evaluation.base:evaluate", 2),
+        "card": Entry("modelwright.evaluation.card:model_card", 2),
+        "page": Entry("modelwright.evaluation.report:report_page", 2),
     },
     "packaging": {"package": Entry("modelwright.packaging.base:package")},
 }
