@@ -35,10 +35,29 @@ def written_out(
     from modelwright.training.losses import choose_metric
     from modelwright.training.portfolio import as_uses, choose_trials
     from modelwright.training.problem import read_problem
+    from modelwright.training.route import route
 
+    way, why = route(data, spec)
+    if way == "network":
+        return _of_network(data, splits, spec, seed, Decision("training", "way", way, why))
     problem = read_problem(data, splits, spec, seed=seed)
     metric, _, reason = choose_metric(spec.metric, problem.task)
     trials, told = choose_trials(problem, spec, Folds(problem, seed).n_columns())
     race = spec.models is None if spec.race is None else spec.race
+    if way == "both":  # naming the models would leave out the network
+        return spec, (Decision("training", "way", way, why), *problem.decisions, *told)
     explicit = spec.but(task=problem.task.kind, metric=metric, models=as_uses(trials), race=race)
     return explicit, (*problem.decisions, Decision("training", "metric", metric, reason), *told)
+
+
+def _of_network(
+    data: Dataset, splits: Splits, spec: TrainSpec, seed: int, way: Decision
+) -> tuple[TrainSpec, tuple[Decision, ...]]:
+    """A network's parts, sizes and length. They follow from the rows again when it is trained, so the Spec says
+    only that there is to be one; what it says of its parts stays as it is."""
+    from modelwright.core.optional import need
+    from modelwright.training.network.base import told_of_network
+
+    need("torch", extra="deep", why=way.reason)
+    explicit = spec if spec.network not in ("auto", "off") else spec.but(network="on")
+    return explicit, (way, *told_of_network(data, splits, spec, seed=seed))

@@ -7,10 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from modelwright.core.data import Dataset, Decision
+from modelwright.core.data import ROW_ID, Dataset, Decision
 from modelwright.core.values import Splits, Trained, Watch
+from modelwright.training.mixture import mix
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from modelwright.training.base import TrainSpec
 
 NETWORK_KINDS = ("image", "audio", "series")
@@ -53,33 +56,26 @@ def train_by(
     network = train_network(data, splits, spec, seed=seed, watch=watch, folder=folder)
     if way == "both":
         other = _by_models(data, splits, spec, seed=seed, watch=watch)
-        network, more = _better(network, other)
+        network, more = mix(network, other, _truth(data, splits, spec))
         return replace(network, decisions=(told, more, *network.decisions))
     return replace(network, decisions=(told, *network.decisions))
+
+
+def _truth(data: Dataset, splits: Splits, spec: TrainSpec) -> np.ndarray:
+    """The targets of the training rows, in the order of `splits.train`."""
+    import numpy as np
+
+    from modelwright.training.problem import read_target
+
+    rows = data.take(splits.train)
+    frame = rows.frame.sort(ROW_ID)
+    name = data.schema.target
+    assert name is not None
+    _, y, _ = read_target(Dataset(frame.lazy(), data.schema, frame.height), spec, name)
+    return y[np.searchsorted(np.sort(splits.train), splits.train)]
 
 
 def _by_models(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch) -> Trained:
     from modelwright.training.search import search
 
     return search(data, splits, spec, seed=seed, watch=watch)
-
-
-def _better(network: Trained, other: Trained) -> tuple[Trained, Decision]:
-    """The one with the better validation score; the leaderboard has the lines of both."""
-    from modelwright.training.losses import HIGHER_IS_BETTER
-
-    first, second = network.leaderboard[0], other.leaderboard[0]
-    joined = next(line for line in other.decisions if line.about == "model")
-    higher = first.metric in HIGHER_IS_BETTER
-    scores = {"network": first.score, "models": second.score}
-    best = max(scores, key=lambda name: scores[name] if higher else -scores[name])
-    kept, left = (network, other) if best == "network" else (other, network)
-    lines = [line for line in left.leaderboard if line.model != "constant"]
-    board = sorted(
-        [*kept.leaderboard, *(replace(line, weight=0.0) for line in lines)],
-        key=lambda line: -line.score if higher else line.score,
-    )
-    reason = f"validation {first.metric}: network {first.score:.4g}, {joined.choice} {second.score:.4g}"
-    history = (*kept.history, *left.history)
-    kept = replace(kept, leaderboard=tuple(board), history=history)
-    return kept, Decision("training", "better way", best, reason)

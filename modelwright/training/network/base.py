@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 FOLDS_BELOW_ROWS = 1_000
 REFIT_BELOW_ROWS = 20_000
 CHECKED_ROWS = 1_000
+PLANNED_ROWS = 2_000
 WORTH_THREADS = 3e8  # floating-point operations of a step
 
 
@@ -106,6 +107,37 @@ def train_network(
     return _trained(task, splits, data, kept, (validated, answers, pairs), told)
 
 
+def told_of_network(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int) -> tuple[Decision, ...]:
+    """What training would choose, without training: arrays, parts, epochs, augmentation. Cost: a few rows' arrays."""
+    task = _read(data, splits, spec, seed=seed, watch=lambda event: None, folder=None)
+    some = task.rows.frame.head(PLANNED_ROWS)
+    few = replace(task, rows=Dataset(some.lazy(), task.rows.schema, some.height), weights=None)
+    rows = _all_rows(few)
+    prepared = prepare(few.rows, rows, None, spec, task.deep, None, seed=seed)
+    n_fit = len(task.pairs[0][0])
+    network, loop, told = _designed(task, prepared, n_fit, seed, patient=True)
+    _, about_changes = _augment(task, prepared, frozenset())
+    n_weights = sum(parameter.numel() for parameter in network.parameters())
+    size = Decision(
+        "training", "network", f"{n_weights:,} weights", f"judged by {some.height:,} rows; batch {loop.batch_size}"
+    )
+    return (*prepared.decisions, *_parts_of(network), size, *told, *about_changes)
+
+
+def _designed(
+    task: Task, prepared: Prepared, n_rows: int, seed: int, *, patient: bool
+) -> tuple[nn.Module, LoopSpec, list[Decision]]:
+    """A network with its first weights, and how long it will learn."""
+    networks = registry.verbs("networks")
+    spec = networks.NetworkSpec.parse(task.deep.network, where="network")
+    network = networks.build(spec, prepared.inputs, prepared.tasks, seed=seed, n_rows=n_rows)
+    _set_scales(network, prepared)
+    work = work_of(network, [_first(source) for source in prepared.fit.inputs])
+    loop, told = plan_loop(task.deep, n_rows, work, task.spec.budget, patient=patient)
+    network.work_per_step = FORWARD_AND_BACK * work * loop.batch_size
+    return network, loop, told
+
+
 def _read(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, folder: Path | None) -> Task:
     """Training rows in ascending order of id, folds as positions among them, weights."""
     import numpy as np
@@ -147,16 +179,11 @@ def _learn(
     task: Task, fit_rows: np.ndarray, valid_rows: np.ndarray | None, name: str, avoid: frozenset[str] = frozenset()
 ) -> Learned:
     """One network, trained on some rows and scored on others."""
-    networks, deep = registry.verbs("networks"), task.deep
-    prepared = prepare(task.rows, fit_rows, valid_rows, task.spec, deep, task.weights, seed=task.seed)
-    spec = networks.NetworkSpec.parse(deep.network, where="network")
+    prepared = prepare(task.rows, fit_rows, valid_rows, task.spec, task.deep, task.weights, seed=task.seed)
     seed = stream_seed(task.seed, "training", "network", name)
-    network = networks.build(spec, prepared.inputs, prepared.tasks, seed=seed, n_rows=len(fit_rows))
-    _set_scales(network, prepared)
-    work = work_of(network, [_first(source) for source in prepared.fit.inputs])
-    loop, told = plan_loop(deep, len(fit_rows), work, task.spec.budget, patient=valid_rows is not None)
+    network, loop, told = _designed(task, prepared, len(fit_rows), seed, patient=valid_rows is not None)
     task.watch({"stage": "training", "event": "note", "text": _what(network, prepared, loop, name)})
-    with _threads(FORWARD_AND_BACK * work * loop.batch_size):
+    with _threads(cast(float, network.work_per_step)):
         augment, more = _augment(task, prepared, avoid)
         done = _fit(task, network, prepared, loop, augment, (seed, name))
     if done.stopped == "diverged" and not done.best_step:
@@ -165,7 +192,9 @@ def _learn(
             f"the loss was not finite any more after {done.n_steps} steps.",
             hint="lower the learning rate, or set `clip_norm: 1.0` in `loop`",
         )
-    return Learned(prepared=prepared, fit=done, loop=loop, decisions=(*prepared.decisions, *told, *more))
+    return Learned(
+        prepared=prepared, fit=done, loop=loop, decisions=(*prepared.decisions, *_parts_of(network), *told, *more)
+    )
 
 
 @contextmanager
@@ -193,8 +222,14 @@ def _fit(
         augment=augment,
         rates=network.rate_factors(),  # type: ignore[operator]
         folder=None if task.folder is None else task.folder / name,
-        seed=seed % 2**31, identity=repr((task.spec.to_plain(), prepared.digest)), watch=task.watch,
+        seed=seed % 2**31, identity=repr((task.spec.to_plain(), prepared.digest)),
+        watch=lambda event: task.watch({**event, "fit": name}),
     )  # fmt: skip
+
+
+def _parts_of(network: nn.Module) -> tuple[Decision, ...]:
+    """Which encoders, trunk and heads were chosen, and why."""
+    return cast("tuple[Decision, ...]", network.decisions)
 
 
 def _what(network: nn.Module, prepared: Prepared, loop: LoopSpec, name: str) -> str:
