@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def _start_matrix(layer: nn.Linear | nn.Conv1d | nn.Conv2d, method: Initialise) 
     elif getattr(layer, "starts_small", False):
         nn.init.xavier_normal_(layer.weight, gain=SMALL)
     elif method == "orthogonal":
-        nn.init.orthogonal_(layer.weight, gain=math.sqrt(2.0))
+        weight = torch.empty(layer.weight.shape)  # of a convolution, the layer's own may lie channels-last
+        layer.weight.data.copy_(nn.init.orthogonal_(weight, gain=math.sqrt(2.0)))
     elif method == "xavier" or (method == "auto" and getattr(layer, "in_attention", False)):
         nn.init.xavier_uniform_(layer.weight)
     else:

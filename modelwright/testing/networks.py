@@ -255,7 +255,8 @@ def _check_form(task: Task, answer: Tensor, n_rows: int) -> None:
     wide = task.kind in ("regression", "forecast")
     assert answer.dtype == (torch.float64 if wide else torch.float32), f"answers are {answer.dtype}"
     n_classes = len(task.classes)
-    shapes: dict[str, tuple[int, ...]] = {"regression": (n_rows,), "forecast": (n_rows, task.horizon)}
+    quantiles = (len(task.quantiles),) if task.quantiles else ()
+    shapes: dict[str, tuple[int, ...]] = {"regression": (n_rows,), "forecast": (n_rows, task.horizon, *quantiles)}
     if task.kind == "detection":
         assert answer.ndim == 3 and answer.shape[2] == 4 + n_classes, "boxes have another shape"
         assert answer.min() >= 0 and answer.max() <= 1, "boxes or scores lie outside 0..1"
