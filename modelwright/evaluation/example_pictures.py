@@ -32,6 +32,8 @@ _PICTURE = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+")
 _SOUND = re.compile(r"data:audio/wav;base64,[A-Za-z0-9+/=]+")
 PHOTO_WIDTH = 300
 """Units of a photo's drawing: strokes and letters are the same on all."""
+MOST_NAMED = 10
+"""Wrong boxes on a picture that still have their names beside them."""
 
 
 def safe_picture(uri: Any) -> str:
@@ -62,8 +64,9 @@ def photo(
         body.append(_image(safe_picture(mask), height, "tiny"))
     if heat and medium.get("map"):
         body += _heat(medium["map"], PHOTO_WIDTH, height)
+    named = sum(box["kind"] == "wrong" for box in boxes) <= MOST_NAMED
     for box in boxes:
-        body += _box(box, height)
+        body += _box(box, height, named=named)
     return svg(PHOTO_WIDTH, round(height), title, body, kind="photo")
 
 
@@ -87,20 +90,20 @@ def _heat(rows: Sequence[Sequence[float]], width: float, height: float) -> list[
     return made
 
 
-def _box(box: Mapping[str, Any], height: float) -> list[str]:
+def _box(box: Mapping[str, Any], height: float, *, named: bool) -> list[str]:
+    """A frame, on a dark one where it was drawn by people; a wrong one has its name beside it where few are."""
     left, top, wide, tall = (float(value) for value in box["place"])
     if not all(isfinite(value) for value in (left, top, wide, tall)):
         return []
     x, y = left * PHOTO_WIDTH, top * height
     kind = box["kind"] if box["kind"] in ("drawn", "right", "wrong") else "drawn"
     name = str(box["label"]) + (f" {float(box['score']):.2f}" if "score" in box else "")
-    shape = (
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(wide * PHOTO_WIDTH, 1):.1f}" height="{max(tall * height, 1):.1f}" '
-        f'class="box {kind}"><title>{escape(f"{kind}: {name}")}</title></rect>'
-    )
-    if kind != "wrong":
-        return [shape]
-    return [shape, written(round(x + 2, 1), round(max(y - 3, 9), 1), name, "box-name")]
+    at = f'x="{x:.1f}" y="{y:.1f}" width="{max(wide * PHOTO_WIDTH, 1):.1f}" height="{max(tall * height, 1):.1f}"'
+    made = [f'<rect {at} class="box under"/>'] if kind == "drawn" else []
+    made.append(f'<rect {at} class="box {kind}"><title>{escape(f"{kind}: {name}")}</title></rect>')
+    if kind == "wrong" and named:
+        made.append(written(round(x + 2, 1), round(max(y - 3, 9), 1), name, "box-name"))
+    return made
 
 
 def wave(medium: Mapping[str, Any]) -> str:

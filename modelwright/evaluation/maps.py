@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelwright.evaluation.media import MAX_LINES
+from modelwright.evaluation.media import MAX_LINES, outline, picture_uri, thinned
 from modelwright.evaluation.saliency import GRID, N_STRETCHES, cover, saliency
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def add_maps(
             largest = float(np.abs(found).max(initial=0.0))
             if largest > NOTHING:
                 _put(medium, found / largest)
+                _show_what_is_seen(medium, trained, row)
 
 
 def _put(medium: dict[str, Any], values: Floats) -> None:
@@ -45,6 +46,26 @@ def _put(medium: dict[str, Any], values: Floats) -> None:
         medium["weights"] = whole[: len(medium["words"])].tolist()
     else:
         medium["map"] = whole.tolist()
+
+
+def _show_what_is_seen(medium: dict[str, Any], trained: Trained, row: Dataset) -> None:
+    """A map lies over what the network is given: cut, padded or resampled. Where that is not what the cell
+    holds, the example shows it too."""
+    from modelwright.core.inputs import array
+
+    if medium["form"] == "text":
+        return
+    columns = _columns(trained, row, medium["form"])
+    source = next(one for one in trained.signature.arrays if columns[0] in one.columns)
+    given = array(row.frame, source)[0]
+    if medium["form"] == "audio":
+        medium |= {**outline(given), "seconds": round(len(given) / float(source.settings["rate_hz"]), 3)}
+    elif medium["form"] == "series":
+        shown = [given[source.columns.index(name)] for name in columns[:MAX_LINES] if name in source.columns]
+        medium["lines"] = [{"name": name, "values": thinned(line)} for name, line in zip(columns, shown, strict=False)]
+    elif source.settings.get("fit", "stretch") != "stretch":
+        pixels = given if given.shape[2] == 3 else np.repeat(given, 3, axis=2)
+        medium["seen"] = {"uri": picture_uri(pixels), "width": given.shape[1], "height": given.shape[0], "tiny": True}
 
 
 def _columns(trained: Trained, row: Dataset, form: str) -> list[str]:

@@ -86,17 +86,20 @@ def sound(cell: bytes | None) -> dict[str, Any] | None:
     except CellError:
         return None
     seconds = len(samples) / rate_hz
-    parts = np.array_split(samples, min(N_POINTS, max(1, len(samples))))
-    told = {
-        "form": "audio",
-        "low": [_round(float(part.min(initial=0.0))) for part in parts],
-        "high": [_round(float(part.max(initial=0.0))) for part in parts],
-        "seconds": round(seconds, 3),
-    }
+    told = {"form": "audio", "seconds": round(seconds, 3), **outline(samples)}
     if seconds <= MAX_SOUND_S:
         told["uri"] = data_uri("audio/wav", _wav(resample(samples, rate_hz, min(rate_hz, SOUND_RATE_HZ)),
                                                  min(rate_hz, SOUND_RATE_HZ)))  # fmt: skip
     return told
+
+
+def outline(samples: np.ndarray) -> dict[str, list[float]]:
+    """Of each of `N_POINTS` stretches of a sound its lowest and its highest sample."""
+    parts = np.array_split(samples, min(N_POINTS, max(1, len(samples))))
+    return {
+        "low": [_round(float(part.min(initial=0.0))) for part in parts],
+        "high": [_round(float(part.max(initial=0.0))) for part in parts],
+    }
 
 
 def _wav(samples: np.ndarray, rate_hz: int) -> bytes:

@@ -83,7 +83,8 @@ def _picture(medium: Mapping[str, Any], one: Mapping[str, Any]) -> str:
     plain = pictures.photo(medium, f"Row {one['row']}", boxes=boxes, heat=False)
     if not medium.get("map"):
         return plain
-    return plain + pictures.photo(medium, f"Row {one['row']}: what the answer hangs on")
+    seen = {**medium, **medium.get("seen", {})}
+    return plain + pictures.photo(seen, f"Row {one['row']}: what the answer hangs on")
 
 
 def _masked(medium: Mapping[str, Any], masks: Mapping[str, str]) -> list[str]:

@@ -249,3 +249,19 @@ def test_any_history_has_a_story(entries: list[tuple[str, dict[str, Any]]]) -> N
     for one in told.get("figures", ()):
         Strict().feed(one["picture"])
         assert HOSTILE not in one["picture"]
+
+
+def test_a_map_lies_over_what_the_model_is_given() -> None:
+    trained = small.loudness_meter(n_samples=4000)
+    report = evaluate(trained, small.tones(n_rows=12, seconds=0.1), SPEC)
+    (sound,) = report.curves["examples"][0]["media"]
+    assert sound["seconds"] == 0.5, "a tenth of a second in the middle of silence, as the model hears it"
+    loud = [max(high, -low) > 0.01 for high, low in zip(sound["high"], sound["low"], strict=True)]
+    hot = np.flatnonzero(np.array(sound["map"][0]) > 50)
+    assert 60 < loud.index(True) < 100
+    assert set(np.round(hot / 24 * 200)) <= set(range(70, 125)), "the map glows where the sound is"
+    padded = small.corner_looker()
+    image = replace(padded.signature.arrays[0], settings={**padded.signature.arrays[0].settings, "fit": "pad"})
+    padded = replace(padded, signature=replace(padded.signature, arrays=(image,)))
+    shown = evaluate(padded, small.corners(n_rows=12), SPEC).curves["examples"][0]["media"][0]
+    assert (shown["seen"]["width"], shown["seen"]["height"]) == (small.SIDE, small.SIDE)
