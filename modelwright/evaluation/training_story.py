@@ -13,8 +13,9 @@ MAX_POINTS, MAX_VERDICTS = 400, 30
 _CURVES = (
     ("Loss", (("loss", "training rows"), ("validation_loss", "validation rows"))),
     ("Score", (("score", "validation rows"),)),
-    ("Learning rate", (("learning_rate", "learning rate"),)),
+    ("Learning rate, in thousandths", (("learning_rate", "learning rate"),)),
 )
+_TIMES = {"learning_rate": 1000.0}  # ticks such as 5.0e-04 have no room
 _OUTCOMES = {"True": ("tried, better: kept", "better"), "False": ("tried, no better: not kept", "worse")}
 
 
@@ -81,7 +82,8 @@ def _figure(
     last: float,
 ) -> list[dict[str, Any]]:
     lines = [
-        (name, [(float(one["step"]), float(one[key])) for one in points if _number(one, key)]) for key, name in keys
+        (name, [(float(one["step"]), _TIMES.get(key, 1.0) * one[key]) for one in points if _number(one, key)])
+        for key, name in keys
     ]
     lines = [(name, line) for name, line in lines if line]
     if not lines:
