@@ -137,6 +137,7 @@ def _run_parser(name: str, about: str, *examples: str) -> _Parser:
     parser.add_argument("--horizon", type=int, metavar="STEPS", help="forecast so many steps of the target")
     parser.add_argument("--name", help="names the run and its package [the file's stem]")
     parser.add_argument("--seed", type=int, help="every random choice follows from it [0]")
+    parser.add_argument("--track", metavar="TRACKER", help=f"{Recipe.model_fields['track'].description} [none]")
     for part, verb in STAGES.items():
         group = parser.add_argument_group(f"{verb}: {Recipe.model_fields[part].description}")
         for field, info in _settings(part).items():
@@ -178,6 +179,8 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         changes.setdefault("sequences", {})["horizon"] = options.horizon
     roles = {name: role for role in ("time", "group") if (name := getattr(options, role)) is not None}
     top = {name: getattr(options, name) for name in ("target", "name", "seed") if getattr(options, name) is not None}
+    if options.track is not None:
+        top["track"] = _value(options.track)
     if options.source.endswith((".yaml", ".yml")):
         recipe = Recipe.from_yaml(Path(options.source))
         if roles:

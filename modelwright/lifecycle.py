@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from modelwright.core import registry
 from modelwright.core.codec import decode, encode, plain_of
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from modelwright.evaluation.background import Background
     from modelwright.recipe import Recipe
     from modelwright.sequences.base import WindowSpec
+    from modelwright.tracking import Tracking
     from modelwright.training.base import TrainSpec
 
 BUILDS_ON = {
@@ -49,6 +50,7 @@ def run(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch |
     """
     work = _Work.begin(recipe, store, watch)
     try:
+        work.track(recipe)
         prepared = prepare(recipe, work)
         learned_from = [prepared.cleaned, prepared.splits]
         with work.checkpoints("training", "train", recipe.train, learned_from) as folder:
@@ -68,9 +70,9 @@ def run(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch |
         )  # fmt: skip
         facts = finish(recipe, work, prepared, trained, report)
     except BaseException:
-        work.save(status="failed")
+        work.end("failed", {})
         raise
-    work.save(status="done", facts=facts)
+    work.end("done", facts)
     return work.record
 
 
@@ -188,6 +190,7 @@ class _Work:
     watch: Watch
     record: Run
     on_record: bool = True
+    tracking: Tracking | None = None
 
     @classmethod
     def begin(cls, recipe: Recipe, store: Store | str | Path, watch: Watch | None, *, on_record: bool = True) -> _Work:
@@ -200,6 +203,24 @@ class _Work:
         work = cls(opened, recipe.seed, watch or (lambda event: None), record, on_record)
         work.save()
         return work
+
+    def track(self, recipe: Recipe) -> None:
+        """Let the recipe's trackers hear what is watched. They only listen: no key and no value depends on them."""
+        from modelwright.tracking import track
+
+        if recipe.track:
+            settings = {name: value for name, value in recipe.to_plain().items() if name != "track"}
+            self.watch = self.tracking = track(
+                recipe.track, name=recipe.name, run=self.record.id, settings=settings, watch=self.watch,
+                folder=self.store.root / "out" / recipe.name / "track",
+            )  # fmt: skip
+
+    def end(self, status: Literal["done", "failed"], facts: Mapping[str, Any]) -> None:
+        """Write how the run ended, and where its trackers have it."""
+        self.save(status=status, facts=facts)
+        if self.tracking is not None:
+            pages = [Path(facts["folder"]) / "report.html"] if facts else []
+            self.save(facts={**facts, "track": list(self.tracking.close(status, pages))})
 
     def save(self, **changes: Any) -> None:
         """Change the record and write it, unless this is only a plan."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from modelwright.cleaning.base import CleanSpec
 from modelwright.collection.base import CollectSpec
@@ -13,6 +13,7 @@ from modelwright.collection.fingerprint import relative_to
 from modelwright.core.errors import UserError
 from modelwright.core.spec import Spec
 from modelwright.core.store import check_name
+from modelwright.core.use import Use
 from modelwright.evaluation.base import EvaluateSpec
 from modelwright.sequences.base import WindowSpec
 from modelwright.splitting.base import SplitSpec
@@ -42,6 +43,14 @@ class Recipe(Spec):
     split: SplitSpec = Field(default_factory=SplitSpec, description="which rows are held out, and the folds")
     train: TrainSpec = Field(default_factory=TrainSpec, description="which models are tried, and how long")
     evaluate: EvaluateSpec = Field(default_factory=EvaluateSpec, description="metrics, intervals and slices")
+    track: tuple[Use, ...] = Field(
+        default=(), description="follow the run in tensorboard, mlflow or wandb: one of them, or a list"
+    )
+
+    @field_validator("track", mode="before")
+    @classmethod
+    def _one_or_more(cls, given: Any) -> Any:
+        return given if isinstance(given, list | tuple) else () if given is None else (given,)
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Recipe:

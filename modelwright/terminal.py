@@ -131,6 +131,8 @@ class Terminal:
         folder = Path(facts["folder"])
         self.console.print(f"report    {folder / 'report.html'}\ncard      {folder / 'card.md'}")
         self.console.print(f"package   {facts['package']}")
+        for line in facts.get("track", ()):
+            self.console.print(f"tracked   {_escaped(line)}")
         self.console.print(f"[dim]next      wright serve {record.name}   |   wright show {record.name} --changes   |   "
                            f"wright predict {record.name} rows.csv -o answers.csv[/]")  # fmt: skip
 

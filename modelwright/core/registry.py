@@ -181,7 +181,11 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "oscillation": Entry("modelwright.training.doctor.course:OSCILLATION"),
         "plateau": Entry("modelwright.training.doctor.course:PLATEAU"),
     },
-    "tracking": {},
+    "tracking": {
+        "tensorboard": Entry("modelwright.tracking.tensorboard:TRACKER"),
+        "mlflow": Entry("modelwright.tracking.mlflow:TRACKER"),
+        "wandb": Entry("modelwright.tracking.wandb:TRACKER"),
+    },
     "training": {"train": Entry("modelwright.training.base:train")},
     "evaluation": {
         "evaluate": Entry("modelwright.evaluation.base:evaluate", 2),
