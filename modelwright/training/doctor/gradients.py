@@ -1,0 +1,139 @@
+"""Gradients that grow or shrink beyond use on their way through the layers."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from modelwright.training.doctor.base import Symptom, Verdict, sure, sure_below
+from modelwright.training.doctor.chart import Chart
+
+EXPLODING = 100.0  # pull of a layer, in uninformed losses
+VANISHING = 10**-2.5  # least pull against the largest, or against 1
+FIRST_STEPS = 4
+SETTLED = 5  # step from which small pulls count: first weights of zero have had their chance
+
+
+def pulls(chart: Chart, look: dict[str, Any]) -> list[float]:
+    """Gradient times weight of every layer, in uninformed losses: how much the loss hangs on the layer's size.
+
+    It has no unit and does not change when a layer is made larger and the next one smaller, so that layers of
+    all widths and kinds may be compared. In a sound network it is 0.1 to 10.
+
+    >>> pulls(Chart(facts={"uninformed_loss": 2.0}), {"gradient": [0.5], "weight": [4.0]})
+    [1.0]
+    """
+    unit = max(chart.uninformed, 1e-12)
+    return [g * w / unit for g, w in zip(look["gradient"], look["weight"], strict=True)]
+
+
+def find_exploding(chart: Chart) -> Verdict | None:
+    """The loss hangs on a layer's size a hundred times more than it should: from the start, or more and more.
+
+    Reference: Pascanu et al. (2013), "On the difficulty of training recurrent neural networks".
+
+    >>> look = {"step": 0, "gradient": [900.0, 3.0], "weight": [4.0, 4.0]}
+    >>> find_exploding(Chart(facts={"uninformed_loss": 1.0}, layers=["a", "b"], looks=[look])).change["what"]
+    'initialise'
+    """
+    largest = [max(found) for look in chart.looks if (found := pulls(chart, look))]
+    if not largest:
+        return None
+    early = [value for value, look in zip(largest, chart.looks, strict=False) if look["step"] < FIRST_STEPS]
+    first = statistics.median(early) if early else 0.0
+    layer = _layer_of(chart)
+    if sure(first, EXPLODING, factor=3) >= 0.5 or len(largest) < 6:
+        return Verdict(
+            "exploding_gradients", sure(first, EXPLODING, factor=3), {"pull": first, "layer": layer},
+            f"From the first step on the loss hangs on the size of `{layer}` {first:,.0f} times more than it should: "
+            "the first weights are too large, and every signal grows from layer to layer. Choose first weights that "
+            "keep signals at one size (He or Xavier; orthogonal where a layer recurs).",
+            {"what": "initialise"},
+        )  # fmt: skip
+    usual = statistics.median(largest[:-1])
+    norms = [sum(g * g for g in look["gradient"]) ** 0.5 for look in chart.looks]
+    growth = largest[-1] / max(usual, 1e-12)
+    return Verdict(
+        "exploding_gradients", min(sure(largest[-1], EXPLODING, factor=3), sure(growth, 30.0, factor=3)),
+        {"pull": largest[-1], "growth": growth, "layer": layer},
+        f"The gradients have grown to {growth:,.0f} times their usual size, most in `{layer}`. Limit the length of the "
+        "gradient, so that a single batch cannot throw the weights about.",
+        {"what": "clip_norm", "value": float(f"{2 * statistics.median(norms):.2g}")},
+    )  # fmt: skip
+
+
+def find_vanishing(chart: Chart) -> Verdict | None:
+    """Some layers hardly pull while others do, look after look, and nothing is learned.
+
+    Reference: Hochreiter (1991), "Untersuchungen zu dynamischen neuronalen Netzen"; Glorot and Bengio (2010),
+    "Understanding the difficulty of training deep feedforward neural networks".
+
+    >>> looks = [{"step": step, "gradient": [1e-6, 1.0], "weight": [1.0, 1.0]} for step in (5, 8, 12)]
+    >>> chart = Chart(facts={"uninformed_loss": 1.0, "usual_weight": [1.0, 1.0]}, layers=["a", "b"], looks=looks)
+    >>> chart.curve.add([1.0] * 13)
+    >>> find_vanishing(chart).evidence["layer"]
+    'a'
+    """
+    before = chart.step < 0  # nothing has been trained yet: what a single batch showed counts
+    seen = [(pulls(chart, look), look) for look in chart.looks if look["step"] >= SETTLED or before]
+    seen = [(found, look) for found, look in seen if len(found) > 1 and max(found) > 0][-3:]
+    if len(seen) < 2 and not (before and seen):
+        return None
+    ratios = [max(min(found), 1e-12) / max(max(found), 1.0) for found, _ in seen]
+    ratio = statistics.median(ratios)
+    stuck = sure(float(chart.facts.get("batch_fit", 0.0)), 0.3, factor=1.3) if before else _stuck(chart)
+    found, look = seen[-1]
+    layer = chart.layers[found.index(min(found))] if len(chart.layers) == len(found) else ""
+    return Verdict(
+        "vanishing_gradients", min(sure_below(ratio, VANISHING, factor=3), stuck),
+        {"ratio": ratio, "layer": layer},
+        f"Hardly anything of the gradient arrives at `{layer}`: {ratio:.0e} of what a layer should get, so the layers "
+        "before it do not learn. " + _remedy_words(chart, look),
+        _remedy(chart, look),
+    )  # fmt: skip
+
+
+def _stuck(chart: Chart) -> float:
+    """How sure it is that the loss does not fall."""
+    if chart.curve.n_steps < SETTLED:
+        return 0.0
+    gained = chart.curve.part(0.0, 0.2) - chart.curve.part(0.8, 1.0)
+    return sure_below(max(gained / max(chart.uninformed, 1e-12), 1e-3), 0.08)
+
+
+def _remedy(chart: Chart, look: dict[str, Any]) -> dict[str, Any]:
+    usual = chart.facts.get("usual_weight", [])
+    sizes = [w / u for w, u in zip(look["weight"], usual, strict=False) if u > 0]
+    if sizes and statistics.median(sizes) < 0.25:
+        return {"what": "initialise"}
+    if any(name.startswith(("sigmoid", "tanh")) for name in look.get("units", [])):
+        return {"what": "activation", "to": "relu"}
+    return {"what": "normalise"}
+
+
+def _remedy_words(chart: Chart, look: dict[str, Any]) -> str:
+    return {
+        "initialise": "The first weights are too small: choose He or Xavier.",
+        "activation": "Sigmoid and tanh shrink the gradient at every layer: take ReLU or GELU.",
+        "normalise": "Add normalisation or residual connections.",
+    }[_remedy(chart, look)["what"]]
+
+
+def _layer_of(chart: Chart) -> str:
+    found = pulls(chart, chart.looks[-1])
+    return chart.layers[found.index(max(found))] if found and len(chart.layers) == len(found) else ""
+
+
+EXPLODING_GRADIENTS = Symptom(
+    name="exploding_gradients",
+    find=find_exploding,
+    caused_by=("unscaled_inputs", "unscaled_targets", "not_finite", "learning_rate_high", "loss_spikes"),
+)
+VANISHING_GRADIENTS = Symptom(
+    name="vanishing_gradients",
+    find=find_vanishing,
+    caused_by=(
+        "dead_units", "saturated_units", "unscaled_inputs", "learning_rate_high", "exploding_gradients",
+        "not_finite", "class_collapse", "class_imbalance", "loss_spikes",
+    ),
+)  # fmt: skip

@@ -1,0 +1,228 @@
+"""One look into a training step: gradients, weights, updates, activations and answers, as plain numbers.
+
+Hooks are there only during the steps that are looked at. Activations are seen wherever they are computed, in
+modules or in plain functions such as `torch.relu`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from modelwright.training.loop.batch import Batch
+
+SAMPLE = 64  # elements of each weight that updates and agreement are estimated from
+MOST_LAYERS = 64
+
+_F = torch.nn.functional
+KINDS: dict[Callable[..., Any], str] = {
+    torch.relu: "relu", torch.relu_: "relu", _F.relu: "relu", torch.Tensor.relu: "relu", _F.relu6: "relu",
+    _F.gelu: "gelu", _F.silu: "gelu",
+    torch.tanh: "tanh", _F.tanh: "tanh", torch.Tensor.tanh: "tanh",
+    torch.sigmoid: "sigmoid", _F.sigmoid: "sigmoid", torch.Tensor.sigmoid: "sigmoid",
+}  # fmt: skip
+
+
+class Watcher(TorchFunctionMode):
+    """Measures what every layer and activation of one forward pass gives."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.owners = {
+            name: module
+            for name, module in network.named_modules()
+            if next(module.parameters(recurse=False), None) is not None
+        }
+        self.handles = [network.register_forward_pre_hook(self._begin)]
+        self.handles += [module.register_forward_hook(self._layer(name)) for name, module in self.owners.items()]
+        self.handles.append(network.register_forward_hook(self._end, always_call=True))
+        self.order: list[str] = []
+        self.units: list[tuple[str, Tensor, Tensor]] = []
+        self.signals: list[Tensor] = []
+        self.outputs: tuple[Tensor, ...] = ()
+        self.last: tuple[str, Any] = ("", None)
+        self.inside = self.done = False
+
+    def close(self) -> None:
+        """Take the hooks away."""
+        for handle in self.handles:
+            handle.remove()
+
+    def _begin(self, *_: Any) -> None:
+        if not self.done:
+            self.inside = True
+            self.__enter__()  # type: ignore[no-untyped-call]
+
+    def _end(self, _module: Any, _inputs: Any, outputs: Any) -> None:
+        if self.inside:
+            self.inside, self.done = False, True
+            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+            self.outputs = tuple(output.detach() for output in outputs if isinstance(output, torch.Tensor))
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = func(*args, **(kwargs or {}))
+        kind = KINDS.get(func)
+        if kind is not None and self.inside and len(self.units) < MOST_LAYERS:
+            self._activation(kind, given.detach())
+        return given
+
+    def _activation(self, kind: str, given: Tensor) -> None:
+        """Share of units that are silent on all rows, and share of values where the function is flat."""
+        if given.ndim < 2 or not given.numel():
+            return
+        name, module = self.last
+        unit = 1 if given.ndim == 4 or (given.ndim == 3 and "Conv1d" in type(module).__name__) else given.ndim - 1
+        others = [axis for axis in range(given.ndim) if axis != unit]
+        if kind == "relu":
+            dead, flat = (given.amax(others) <= 0).float().mean(), given.new_zeros(())
+        elif kind == "gelu":
+            dead, flat = (given.abs().amax(others) < 1e-3).float().mean(), given.new_zeros(())
+        else:
+            far = given.abs() > 0.97 if kind == "tanh" else (given - 0.5).abs() > 0.485
+            dead, flat = given.new_zeros(()), far.float().mean()
+        self.units.append((f"{kind} after {name}" if name else kind, dead, flat))
+
+    def _gates(self, name: str, module: torch.nn.RNNBase, inputs: Any) -> None:
+        """Where the gates of a recurrent layer are flat by their inputs alone."""
+        x: Any = inputs[0]
+        weight: Tensor = dict(module.named_parameters())["weight_ih_l0"].detach()
+        if not isinstance(x, torch.Tensor) or x.shape[-1] != weight.shape[1]:
+            return
+        rows = x.detach().reshape(-1, weight.shape[1])[:256]
+        flat = ((rows @ weight.T).abs() > 4.0).float().mean()
+        self.units.append((f"gates of {name}", flat.new_zeros(()), flat))
+
+    def _layer(self, name: str) -> Callable[..., None]:
+        def measure(module: nn.Module, inputs: Any, given: Any) -> None:
+            if self.done or not self.inside or name in self.order or len(self.order) >= MOST_LAYERS:
+                return
+            given = given[0] if isinstance(given, tuple) else given
+            if not isinstance(given, torch.Tensor) or not given.is_floating_point():
+                return
+            self.order.append(name)
+            self.last = (name, module)
+            given = given.detach()
+            if isinstance(module, torch.nn.RNNBase):
+                self._gates(name, module, inputs)
+            flat = given.flatten(1) if given.ndim > 1 else given[:, None]
+            mean = flat.mean(0)
+            power = flat.square().mean()
+            self.signals.append(torch.stack((power, power - mean.square().mean())))
+
+        return measure
+
+    def measured(self) -> dict[str, Any]:
+        """Per layer: root mean square of its values, and how much of it differs between rows; units."""
+        if not self.signals:
+            return {"signal": [], "distinct": [], "units": [], "dead": [], "saturated": []}
+        pairs = torch.stack(self.signals).double().tolist()
+        units = torch.stack([torch.stack(pair[1:]) for pair in self.units]).tolist() if self.units else []
+        return {
+            "order": self.order,
+            "signal": [math.sqrt(power) if power >= 0 else math.nan for power, _ in pairs],
+            "distinct": [between / power if power > 0 else 0.0 for power, between in pairs],
+            "units": [name for name, _, _ in self.units],
+            "dead": [dead for dead, _ in units],
+            "saturated": [flat for _, flat in units],
+        }
+
+
+def layers_of(network: nn.Module, order: list[str]) -> list[str]:
+    """Names of the weight matrices and filters that learn, in the order in which they are used."""
+    place = {name: index for index, name in enumerate(order)}
+    names = [name for name, parameter in network.named_parameters() if parameter.requires_grad and parameter.ndim > 1]
+    return sorted(names, key=lambda name: place.get(name.rpartition(".")[0], -1))[:MOST_LAYERS]
+
+
+class Weights:
+    """The weights that are looked at, and a sample of each."""
+
+    def __init__(self, network: nn.Module, layers: list[str]) -> None:
+        named = dict(network.named_parameters())
+        self.parameters = [named[name] for name in layers]
+        sizes = [-(-p.numel() // _stride(p)) for p in self.parameters]
+        self.owner = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+        if self.parameters:
+            self.owner = self.owner.to(self.parameters[0].device)
+
+    def norms(self, scale: float) -> tuple[list[float], list[float]]:
+        """Lengths of gradients and of weights. `scale` is what a GradScaler multiplied the loss by."""
+        grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.parameters]
+        if not grads:
+            return [], []
+        both = torch._foreach_norm([*grads, *(p.detach() for p in self.parameters)])
+        values = torch.stack(both).double().tolist()
+        return [value / scale for value in values[: len(grads)]], values[len(grads) :]
+
+    def sample(self) -> Tensor:
+        """Some elements of every weight."""
+        return torch.cat([p.detach().reshape(-1)[:: _stride(p)] for p in self.parameters])
+
+    def gradient_sample(self) -> Tensor:
+        """The same elements of every gradient."""
+        parts = [
+            (p.grad if p.grad is not None else torch.zeros_like(p)).reshape(-1)[:: _stride(p)] for p in self.parameters
+        ]
+        return torch.cat(parts) if parts else torch.zeros(0)
+
+    def relative_change(self, before: Tensor) -> list[float]:
+        """Length of the change of every weight, in shares of its own or of half its usual length, if that is more.
+
+        The usual length is that of weights which keep the size of a signal: weights that start near zero may
+        well double in a step.
+        """
+        change = (self.sample() - before).square()
+        sums = torch.stack((change, before.square()))
+        lengths = torch.zeros(2, len(self.parameters), device=sums.device).index_add_(1, self.owner, sums).sqrt()
+        moved, size = lengths.double().tolist()
+        usual = [math.sqrt(-(-p.numel() // _stride(p)) / fan_in(p)) / 2 for p in self.parameters]
+        return [m / max(s, u) if math.isfinite(m) else math.inf for m, s, u in zip(moved, size, usual, strict=True)]
+
+    def usual(self) -> list[float]:
+        """The length that every weight would have if it kept the size of a signal."""
+        return [math.sqrt(p.numel() / fan_in(p)) for p in self.parameters]
+
+
+def fan_in(parameter: Tensor) -> float:
+    """How many values each output of a layer is a sum of."""
+    return max(1.0, parameter.numel() / max(1, parameter.shape[0]))
+
+
+def _stride(parameter: Tensor) -> int:
+    return max(1, parameter.numel() // SAMPLE)
+
+
+def answers_of(outputs: tuple[Tensor, ...], batch: Batch) -> dict[str, Any]:
+    """What the first answer looks like: share of the most frequent class told and true, share of right ones.
+
+    For numbers: the deviation of the answers in shares of the targets'.
+    """
+    if not outputs or not batch.targets:
+        return {}
+    output, target = outputs[0].float(), batch.targets[0]
+    if target.is_floating_point():
+        if output.shape != target.shape or target.ndim != 1 or len(target) < 2:
+            return {}
+        deviations = torch.stack((output.std(), target.std())).tolist()
+        return {"spread": deviations[0] / deviations[1]} if deviations[1] > 0 else {}
+    if target.ndim != 1 or output.ndim > 2:
+        return {}
+    known = target >= 0
+    if output.ndim == 2 and output.shape[1] > 1:
+        told = output.argmax(1)
+    else:
+        told = (output.reshape(len(target)) > 0).long()
+    told, target = told[known], target[known]
+    if not len(target):
+        return {}
+    counts = torch.bincount(told).max(), torch.bincount(target).max(), (told == target).sum()
+    most, true, right = (torch.stack(counts) / len(target)).tolist()
+    return {"most": most, "true": true, "right": right}

@@ -1,0 +1,246 @@
+"""`Doctor`: an observer of the training loop that looks at some steps and says what is wrong.
+
+It looks often at the start and ever more rarely later: some 18 times in the first 1,000 steps, then every 200.
+Which steps it looks at follows from their numbers alone, so a resumed run is looked at as the unbroken one.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core import registry
+from modelwright.training.doctor.base import TELL, Symptom, Verdict
+from modelwright.training.doctor.chart import Chart
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from modelwright.training.doctor.look import Watcher
+    from modelwright.training.loop.batch import Batch
+    from modelwright.training.loop.fit import Loop
+
+GROWTH = 0.45  # of the step number, to the next look
+RAREST = 200  # steps between looks
+FIRST = 4096
+SUSPECT = 0.4  # confidence from which a state is not good to go back to
+N_PLACES = 64  # of the schedule that are looked up
+
+
+def look_steps(until: int) -> list[int]:
+    """The steps that are looked at, up to `until`.
+
+    >>> look_steps(60)
+    [0, 1, 2, 3, 5, 8, 12, 18, 27, 40, 58]
+    """
+    steps = [0]
+    while steps[-1] < until:
+        steps.append(steps[-1] + min(RAREST, max(1, math.ceil(GROWTH * steps[-1]))))
+    return [step for step in steps if step <= until]
+
+
+_KNOWN = look_steps(FIRST)
+
+
+def next_look(step: int) -> int:
+    """The first step after `step` that is looked at.
+
+    >>> next_look(-1), next_look(3), next_look(1_000_000) % RAREST == _KNOWN[-1] % RAREST
+    (0, 5, True)
+    """
+    if step < _KNOWN[-1]:
+        return _KNOWN[bisect.bisect_right(_KNOWN, step)]
+    return _KNOWN[-1] + ((step - _KNOWN[-1]) // RAREST + 1) * RAREST
+
+
+def is_look(step: int) -> bool:
+    """Whether a step is looked at in full."""
+    return next_look(step - 1) == step
+
+
+class Doctor:
+    """Watches a training and puts a verdict into its history when something is wrong.
+
+    `facts` is what was found before the first step (`examine`). With `verdicts` of a pre-flight, their
+    consequences are not told again. What is told stands in `verdicts`, and as an event in the loop's history.
+
+    >>> import torch
+    >>> from modelwright.training.loop.examples import Examples
+    >>> from modelwright.training.loop.fit import fit
+    >>> from modelwright.training.loop.spec import LoopSpec
+    >>> x = torch.randn(256, 4, generator=torch.Generator().manual_seed(0))
+    >>> doctor = Doctor()
+    >>> run = fit(torch.nn.Linear(4, 1), Examples((x,), (x.sum(1, keepdim=True),)),
+    ...     LoopSpec(max_steps=60, optimizer={"sgd": {"learning_rate": 30.0}}), observers=(doctor,),
+    ...     objective=lambda outputs, targets, _: ((outputs[0] - targets[0]) ** 2).mean())
+    >>> doctor.verdicts[0].fault, doctor.verdicts[0].change["what"]
+    ('learning_rate_high', 'learning_rate')
+    """
+
+    def __init__(self, facts: Mapping[str, Any] | None = None, verdicts: tuple[Verdict, ...] = ()) -> None:
+        self.chart = Chart(facts=dict(facts or {}), told={verdict.fault: verdict.confidence for verdict in verdicts})
+        self.verdicts: list[Verdict] = []
+        self.suspects = False
+        self.watcher: Watcher | None = None
+        self.handle: Any = None
+        self.gradient: list[float] = []
+
+    # The observer of the loop --------------------------------------------------------------------------------------
+
+    def due(self, step: int) -> int:
+        """The next step to see: a look, or the step after one, whose gradient is compared."""
+        coming = next_look(step)
+        return step + 1 if step >= 0 and is_look(step) else coming
+
+    def before(self, loop: Loop) -> None:
+        """Put hooks in place for one step."""
+        from modelwright.training.doctor.look import Watcher
+
+        self._close()
+        if is_look(loop.progress.step) and not loop.spec.compile:
+            self.watcher = Watcher(loop.network)
+
+    def after(self, loop: Loop, batch: Batch, loss: Tensor) -> None:
+        """Measure the step; the update it makes is measured right after the optimizer made it."""
+        from modelwright.training.doctor.look import Weights, answers_of, layers_of
+
+        chart, step = self.chart, loop.progress.step
+        seen = self.watcher.measured() if self.watcher is not None else {}
+        outputs = self.watcher.outputs if self.watcher is not None else ()
+        self._close()
+        if not chart.looks:
+            self._begin(loop, layers_of(loop.network, seen.get("order", [])))
+        weights = Weights(loop.network, chart.layers)
+        self._compare(weights)
+        if not is_look(step):
+            return
+        self._read_losses(loop, float(loss))
+        gradient, size = weights.norms(loop.scaler.get_scale() if loop.scaler is not None else 1.0)
+        look = {
+            "step": step, "loss": float(loss), "factor": loop.rate(step, loop.progress.scores),
+            "gradient": gradient, "weight": size, "update": [], **seen, **answers_of(outputs, batch),
+        }  # fmt: skip
+        self.gradient = weights.gradient_sample().double().tolist()
+        chart.add_look(look)
+        self._watch_update(loop, weights, look)
+
+    def validated(self, loop: Loop, event: Mapping[str, Any]) -> None:
+        """Take in a validation."""
+        self._read_losses(loop, None)
+        kept = ("step", "epoch", "loss", "validation_loss", "score")
+        self.chart.validations.append({name: event[name] for name in kept if name in event})
+        self._judge(loop)
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"chart": self.chart.to_plain(), "gradient": self.gradient,
+                "verdicts": [verdict.event() for verdict in self.verdicts]}  # fmt: skip
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """From a checkpoint."""
+        self._close()
+        self.chart = Chart.from_plain(state["chart"])
+        self.gradient = list(state["gradient"])
+        self.verdicts = [as_verdict(event) for event in state["verdicts"]]
+
+    # Parts -----------------------------------------------------------------------------------------------------------
+
+    def _begin(self, loop: Loop, layers: list[str]) -> None:
+        """What does not change during a training, read at its first look."""
+        from modelwright.training.doctor.look import Weights
+
+        chart, places = self.chart, sorted({loop.n_steps * part // N_PLACES for part in range(N_PLACES)})
+        factors = [loop.rate(step, ()) for step in places]
+        chart.n_steps, chart.layers = loop.n_steps, layers
+        chart.facts |= {
+            "batch_size": loop.spec.batch_size, "n_rows": loop.train.n_rows, "clip_norm": loop.spec.clip_norm,
+            "peak_factor": max(factors), "mean_factor": sum(factors) / len(factors),
+            "usual_weight": Weights(loop.network, layers).usual(),
+        }  # fmt: skip
+
+    def _close(self) -> None:
+        if self.watcher is not None:
+            self.watcher.close()
+        if self.handle is not None:
+            self.handle.remove()
+        self.watcher = self.handle = None
+
+    def _read_losses(self, loop: Loop, newest: float | None) -> None:
+        """Losses of the steps since the last time, read from what the loop keeps anyway."""
+        losses = loop.recent_losses()
+        n_new = loop.progress.step - self.chart.curve.n_steps
+        self.chart.curve.add(losses[len(losses) - n_new :] if 0 < n_new <= len(losses) else [])
+        if newest is not None:
+            self.chart.curve.add([newest])
+
+    def _compare(self, weights: Any) -> None:
+        """How far the gradient of the step after a look agrees with the look's: the signal in the noise."""
+        now = weights.gradient_sample().double().tolist() if self.gradient else []
+        if now and len(now) == len(self.gradient) and self.chart.looks:
+            dot = sum(a * b for a, b in zip(now, self.gradient, strict=True))
+            size = math.sqrt(sum(a * a for a in now) * sum(b * b for b in self.gradient))
+            self.chart.looks[-1]["agreement"] = dot / size if size > 0 else math.nan
+        self.gradient = []
+
+    def _watch_update(self, loop: Loop, weights: Any, look: dict[str, Any]) -> None:
+        sample = weights.sample() if weights.parameters else None
+
+        def stepped(*_: Any) -> None:
+            if self.handle is not None:
+                self.handle.remove()
+                self.handle = None
+            if sample is not None:
+                look["update"] = weights.relative_change(sample)
+            self._judge(loop)
+
+        self.handle = loop.optimizer.register_step_post_hook(stepped)
+
+    def _judge(self, loop: Loop) -> None:
+        told, self.suspects = judge(self.chart)
+        for verdict in told:
+            self.verdicts.append(verdict)
+            loop.tell_history(verdict.event())
+
+
+def judge(chart: Chart) -> tuple[list[Verdict], bool]:
+    """What is wrong by the chart and was not told yet, the surest first; and whether something more is suspected.
+
+    Told faults are noted in the chart.
+    """
+    found: dict[str, Verdict] = {}
+    suspects = False
+    for name, symptom in all_symptoms().items():
+        verdict = None if name in chart.told else symptom.find(chart)
+        suspects |= verdict is not None and verdict.confidence >= SUSPECT
+        if verdict is not None and verdict.confidence >= TELL:
+            found[name] = verdict
+    told = [replace(verdict, step=chart.step) for verdict in found.values()
+            if not _is_consequence(verdict, found, chart.told)]  # fmt: skip
+    chart.told |= {verdict.fault: verdict.confidence for verdict in told}
+    return sorted(told, key=lambda verdict: -verdict.confidence), suspects
+
+
+def _is_consequence(verdict: Verdict, found: Mapping[str, Verdict], told: Mapping[str, float]) -> bool:
+    """Whether something that is told, or found now, brings this about. Of two that bring each other about, the surer
+    one is told."""
+    symptoms = all_symptoms()
+    for cause in symptoms[verdict.fault].caused_by:
+        mutual = cause in symptoms and verdict.fault in symptoms[cause].caused_by
+        if cause in told or (cause in found and (not mutual or found[cause].confidence > verdict.confidence)):
+            return True
+    return False
+
+
+@cache
+def all_symptoms() -> dict[str, Symptom]:
+    """Every symptom of the registry, plug-ins included."""
+    return registry.methods("doctor")
+
+
+def as_verdict(event: Mapping[str, Any]) -> Verdict:
+    """A verdict from its event in a history."""
+    return Verdict(**{name: event[name] for name in Verdict.__dataclass_fields__})
