@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 ONE = 256
 """Units of a place per pixel."""
+_AT_ONCE = 65_536  # places in flight, which the nearest cache holds
 _EVEN = 0x00FF00FF
 _HALF = 0x00800080
 
 
-def bilinear(x: Tensor, across: Tensor, down: Tensor) -> Tensor:
+def scratch(device: torch.device) -> Tensor:
+    """Room in which `bilinear` works: made once for many calls, since fresh memory costs more than the arithmetic."""
+    return torch.empty(10, _AT_ONCE, dtype=torch.int32, device=device)
+
+
+def bilinear(x: Tensor, across: Tensor, down: Tensor, room: Tensor | None = None) -> Tensor:
     """Pictures uint8 (n, H, W, C) at places int32 (n, h, w), in 1/256 pixel from the first pixel's centre.
 
     >>> x = torch.tensor([[[[0], [100]]]], dtype=torch.uint8)
@@ -30,9 +36,27 @@ def bilinear(x: Tensor, across: Tensor, down: Tensor) -> Tensor:
               [ 50],
               [100]]]], dtype=torch.uint8)
     """
-    n_channels = x.shape[3]
+    room = scratch(x.device) if room is None else room
     index, across, down = _places(x, across, down)
-    parts = [_blend(x[..., first : first + 4], index, across, down) for first in range(0, n_channels, 4)]
+    parts = [_blend(x[..., first : first + 4], index, across, down, room) for first in range(0, x.shape[3], 4)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=3)
+
+
+def picked(x: Tensor, columns: Tensor, lines: Tensor) -> Tensor:
+    """Pictures uint8 (n, H, W, C) read at whole columns int32 (n, w) and lines (n, h), the border going on.
+
+    >>> x = torch.tensor([[[[1], [2]]]], dtype=torch.uint8)
+    >>> picked(x, torch.tensor([[-1, 0, 1, 2]], dtype=torch.int32), torch.tensor([[0]], dtype=torch.int32)).flatten()
+    tensor([1, 1, 2, 2], dtype=torch.uint8)
+    """
+    n_rows, height, width, n_channels = x.shape
+    starts = torch.arange(n_rows, dtype=torch.int32, device=x.device)[:, None] * (height * width)
+    index = (lines.clamp(0, height - 1) * width + starts)[:, :, None] + columns.clamp(0, width - 1)[:, None, :]
+    parts = []
+    for first in range(0, n_channels, 4):
+        some = x[..., first : first + 4]
+        words = _packed(some).index_select(0, index.view(-1))
+        parts.append(_unpacked(words, some.shape[3]).view(*index.shape, some.shape[3]))
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=3)
 
 
@@ -46,17 +70,23 @@ def _places(x: Tensor, across: Tensor, down: Tensor) -> tuple[Tensor, Tensor, Te
     return index, across.bitwise_and_(ONE - 1), down.bitwise_and_(ONE - 1)
 
 
-def _blend(x: Tensor, index: Tensor, across: Tensor, down: Tensor) -> Tensor:
+def _blend(x: Tensor, index: Tensor, across: Tensor, down: Tensor, room: Tensor) -> Tensor:
     n_channels, width = x.shape[3], x.shape[2]
-    flat, across, down = index.view(-1), across.view(-1), down.view(-1)
     table = _packed(x)
-    # At the last column and row the weight is 0, so what the neighbours beyond hold does not matter.
-    corners = [table[offset:].index_select(0, flat) for offset in (0, 1, width, width + 1)]
-    blended = _square([corner & _EVEN for corner in corners], across, down)
-    if n_channels > 1:
-        odd = _square([corner.bitwise_right_shift_(8).bitwise_and_(_EVEN) for corner in corners], across, down)
-        blended.bitwise_or_(odd.bitwise_left_shift_(8))
-    return _unpacked(blended, n_channels).view(*index.shape, n_channels)
+    words = torch.empty(index.numel(), dtype=torch.int32, device=x.device)
+    parts = (t.view(-1).split(_AT_ONCE) for t in (words, index, across, down))
+    for made, place, right, low in zip(*parts, strict=True):
+        corners, halves, other = room[:4, : len(made)], room[4:8, : len(made)], room[8, : len(made)]
+        # At the last column and row the weight is 0, so what the neighbours beyond hold does not matter.
+        for offset, corner in zip((0, 1, width, width + 1), corners, strict=True):
+            torch.index_select(table[offset:], 0, place, out=corner)
+        torch.bitwise_and(corners, _EVEN, out=halves)
+        _square(halves, right, low, made)
+        if n_channels > 1:
+            torch.bitwise_right_shift(corners, 8, out=halves)
+            _square(halves.bitwise_and_(_EVEN), right, low, other)
+            made.bitwise_or_(other.bitwise_left_shift_(8))
+    return _unpacked(words, n_channels).view(*index.shape, n_channels)
 
 
 def _packed(x: Tensor) -> Tensor:
@@ -101,27 +131,35 @@ def _unpacked(words: Tensor, n_channels: int) -> Tensor:
     return packed.view(torch.uint8).view(-1)
 
 
-def _square(corners: list[Tensor], across: Tensor, down: Tensor) -> Tensor:
-    upper = _between(corners[0], corners[1], across)
-    return _between(upper, _between(corners[2], corners[3], across), down)
+def _square(corners: Tensor, across: Tensor, down: Tensor, out: Tensor) -> None:
+    """The blend of four corners, int32 (4, n), which are spent."""
+    _between(corners[0], corners[1], across)
+    _between(corners[2], corners[3], across)
+    out.copy_(_between(corners[1], corners[3], down))
 
 
 def _between(low: Tensor, high: Tensor, weight: Tensor) -> Tensor:
-    """(256 - weight) * low + weight * high, over 256 and rounded, in both halves of each word.
+    """(256 - weight) * low + weight * high, over 256 and rounded, in both halves of each word; in place of `high`.
 
     As whole words the differences borrow across halves, but modulo 2^32 the sum is that of the formula, which
     is at most 255 * 256 + 128 in each half.
     """
-    blended = (high - low).mul_(weight).add_(low, alpha=ONE).add_(_HALF)
+    blended = high.sub_(low).mul_(weight).add_(low, alpha=ONE).add_(_HALF)
     return blended.bitwise_right_shift_(8).bitwise_and_(_EVEN)
 
 
 def nearest(x: Tensor, across: Tensor, down: Tensor, *, outside: int) -> Tensor:
-    """Masks (n, H, W) at places as above, the nearest pixel's value; `outside` beyond the picture."""
+    """Masks (n, H, W) at places float64 (n, h, w) in pixels from the corner: the pixel that a place lies in, or
+    `outside` beyond the picture.
+
+    >>> x, down = torch.tensor([[[7, 8]]]), torch.full((1, 1, 3), 0.5)
+    >>> nearest(x, torch.tensor([[[0.9, 1.1, 2.1]]]), down, outside=-1)
+    tensor([[[ 7,  8, -1]]])
+    """
     n_rows, height, width = x.shape
-    column, row = (across + ONE // 2) >> 8, (down + ONE // 2) >> 8
+    column, row = across.floor().to(torch.int64), down.floor().to(torch.int64)
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     index = row.clamp_(0, height - 1).mul_(width).add_(column.clamp_(0, width - 1))
-    index += torch.arange(n_rows, dtype=torch.int32, device=x.device).view(-1, 1, 1) * (height * width)
+    index += torch.arange(n_rows, device=x.device).view(-1, 1, 1) * (height * width)
     found = x.reshape(-1).index_select(0, index.view(-1)).view_as(index)
     return found.masked_fill_(~inside, outside)

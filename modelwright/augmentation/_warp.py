@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from modelwright.augmentation._draw import put
-from modelwright.augmentation._sample import ONE, bilinear, nearest
+from modelwright.augmentation._sample import ONE, bilinear, nearest, picked, scratch
 from modelwright.augmentation._wave import Wave
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MIN_VISIBLE = 0.25
 """A box of which less than this share stays in the picture is dropped."""
+_SMALL_PIXELS = 16_384  # pictures up to here are moved together, larger ones by copying stretches of memory
 _PIXELS_AT_ONCE = 200_000  # what is in flight then fits the cache
 
 
@@ -95,20 +96,48 @@ def _for_size(warp: Warp, height: int, width: int) -> Warp:
 
 
 def moved_pictures(x: Tensor, warp: Warp) -> Tensor:
-    """uint8 (n, H, W, C) to the same; rows that are only flipped and shifted by whole pixels keep their values."""
+    """uint8 (n, H, W, C) to the same. Rows that are only flipped and shifted by whole pixels keep their values."""
     out = torch.empty_like(x)
-    plain = _is_plain(warp.matrix)
+    plain, part = _is_plain(warp.matrix), _is_part(warp)
     if warp.wave is not None:
-        plain &= warp.wave.is_still()
-    if x.device.type != "cpu":  # there, blending all rows at once is faster than copying row by row
-        plain = torch.zeros_like(plain)
+        plain, part = plain & warp.wave.is_still(), part & warp.wave.is_still()
+    if x.device.type != "cpu":  # there, blending all rows at once is faster than going row by row
+        plain, part = torch.zeros_like(plain), torch.zeros_like(part)
     n_at_once = max(1, _PIXELS_AT_ONCE // (warp.height * warp.width))
     for rows in plain.nonzero().squeeze(1).split(n_at_once):
         _copy_plain(x, out, warp.matrix[rows], rows)
-    for rows in (~plain).nonzero().squeeze(1).split(n_at_once):
+    for row in (part & ~plain).nonzero().flatten().tolist():
+        _enlarge(x[row], out[row], warp.matrix[row])
+    turned = (~plain & ~part).nonzero().squeeze(1)
+    room = scratch(x.device) if len(turned) else None
+    for rows in turned.split(n_at_once):
         across, down = _places(warp, rows, x.device)
-        put(out, rows, bilinear(x.index_select(0, rows.to(x.device)), across, down))
+        put(out, rows, bilinear(x.index_select(0, rows.to(x.device)), across, down, room))
     return out
+
+
+def _is_part(warp: Warp) -> Tensor:
+    """bool (n,): a rectangle of whole pixels inside a large picture, enlarged to the whole and perhaps mirrored."""
+    far = torch.tensor([[warp.width], [warp.height]], dtype=torch.float64)
+    sides = warp.matrix[:, [0, 1], [0, 1]][..., None] * far
+    ends = torch.cat([warp.matrix[:, :2, 2:], warp.matrix[:, :2, 2:] + sides], dim=2)
+    whole = ((ends - ends.round()).abs() < 1e-6).all(2) & (ends[..., 0] != ends[..., 1])
+    inside = (ends.round() >= 0).all(2) & (ends.round() <= far).all(2)
+    straight = (warp.matrix[:, 0, 1] == 0) & (warp.matrix[:, 1, 0] == 0)
+    return straight & (whole & inside).all(1) & (warp.height * warp.width > _SMALL_PIXELS)
+
+
+def _enlarge(x: Tensor, out: Tensor, matrix: Tensor) -> None:
+    """torch's own blending of uint8, which knows that lines and columns are blended apart."""
+    height, width = x.shape[:2]
+    ends = [sorted((int(matrix[axis, 2].round()), int((matrix[axis, 2] + matrix[axis, axis] * length).round())))
+            for axis, length in enumerate((width, height))]  # fmt: skip
+    (left, right), (top, bottom) = ends
+    part = x[top:bottom, left:right].permute(2, 0, 1)[None]
+    planes = part.contiguous(memory_format=torch.channels_last)  # the layout for which torch is fast
+    made = torch.nn.functional.interpolate(planes, (height, width), mode="bilinear")[0].permute(1, 2, 0)
+    axes = [axis for axis in (0, 1) if matrix[1 - axis, 1 - axis] < 0]
+    out.copy_(made.flip(axes) if axes else made)
 
 
 def _is_plain(matrix: Tensor) -> Tensor:
@@ -119,16 +148,21 @@ def _is_plain(matrix: Tensor) -> Tensor:
 
 
 def _copy_plain(x: Tensor, out: Tensor, matrix: Tensor, rows: Tensor) -> None:
-    """Write the flipped and shifted rows to `out`: first shifts, then flips."""
+    """Write the flipped and shifted rows to `out`."""
     height, width = x.shape[1:3]
-    signs = matrix[:, [0, 1], [0, 1]] < 0
-    corner = torch.tensor([width, height], dtype=torch.float64)
-    shifts = torch.where(signs, matrix[:, :2, 2] - corner, matrix[:, :2, 2]).to(torch.int64).tolist()
-    for row, (right, low) in zip(rows.tolist(), shifts, strict=True):
-        _shift(x[row], out[row], right, low)
-    for axis in (0, 1):
-        flipped = rows[signs[:, axis]]
-        put(out, flipped, out.index_select(0, flipped).flip(2 - axis))
+    signs = matrix[:, [0, 1], [0, 1]]
+    far = torch.tensor([width, height], dtype=torch.float64)
+    if height * width <= _SMALL_PIXELS:
+        starts = matrix[:, :2, 2] - 0.5 + signs / 2
+        columns = starts[:, :1] + signs[:, :1] * torch.arange(width)
+        lines = starts[:, 1:] + signs[:, 1:] * torch.arange(height)
+        put(out, rows, picked(x.index_select(0, rows), columns.to(torch.int32), lines.to(torch.int32)))
+        return
+    # What is to be flipped is flipped first; then all that is left is a shift.
+    shifts = torch.where(signs < 0, far - matrix[:, :2, 2], matrix[:, :2, 2]).to(torch.int64).tolist()
+    flips = [[axis for axis in (0, 1) if pair[1 - axis] < 0] for pair in signs.tolist()]
+    for row, axes, (right, low) in zip(rows.tolist(), flips, shifts, strict=True):
+        _shift(x[row].flip(axes) if axes else x[row], out[row], right, low)
 
 
 def _shift(x: Tensor, out: Tensor, right: int, low: int) -> None:
@@ -170,10 +204,26 @@ def _outer_sum(columns: Tensor, lines: Tensor, device: torch.device) -> list[Ten
 
 def moved_masks(x: Tensor, warp: Warp) -> Tensor:
     """int64 (n, H, W) to the same, the nearest pixel's value, -1 beyond the picture."""
-    if not len(x):
-        return x
-    across, down = _places(warp, torch.arange(len(x)), x.device)
-    return nearest(x, across, down, outside=-1)
+    out = torch.empty_like(x)
+    n_at_once = max(1, _PIXELS_AT_ONCE // (warp.height * warp.width))
+    for rows in torch.arange(len(x)).split(n_at_once) if len(x) else ():
+        part = slice(int(rows[0]), int(rows[-1]) + 1)
+        out[part] = nearest(x[part], *_exact_places(warp, rows, x.device), outside=-1)
+    return out
+
+
+def _exact_places(warp: Warp, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Where the centres of the pixels of some rows come from, float64 (n, height, width), in pixels from the
+    corner: masks have no shades in which a rounded place would be a small error."""
+    matrix = warp.matrix[rows].to(device)
+    x = torch.arange(warp.width, dtype=torch.float64, device=device) + 0.5
+    y = torch.arange(warp.height, dtype=torch.float64, device=device) + 0.5
+    columns = matrix[:, :2, 0:1] * x + matrix[:, :2, 2:3]
+    lines = matrix[:, :2, 1:2] * y
+    places = columns[:, :, None, :] + lines[:, :, :, None]
+    if warp.wave is not None:
+        places += warp.wave.field(rows, warp.height, warp.width, matrix[:, :2, :2].cpu(), device)
+    return places[:, 0], places[:, 1]
 
 
 def moved_boxes(boxes: Tensor, warp: Warp) -> Tensor:

@@ -17,6 +17,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+_MOST_STEPS, _NEAR = 100, 1e-3  # of the way back, in pixels
 _BEYOND = 4  # knots outside the picture on each side: what a bell reaches
 
 
@@ -57,9 +58,12 @@ class Wave:
 
     def undo(self, points: Tensor) -> Tensor:
         """The places p with p + wave(p) = points, by fixed-point steps; the wave must not fold."""
-        found: Tensor = points
-        for _ in range(30):
-            found = points - self.at(found)
+        found = points
+        for _ in range(_MOST_STEPS):
+            following: Tensor = points - self.at(found)
+            if not following.numel() or float((following - found).abs().max()) < _NEAR:
+                return following
+            found = following
         return found
 
 

@@ -94,22 +94,25 @@ def _turned(turn: Tensor) -> Tensor:
 
 
 def _mapped(x: Tensor, maps: Tensor, offset: Tensor) -> Tensor:
-    """Each colour of each pixel times the row's map, plus its offset."""
+    """Each pixel's colours times the row's map, plus its offset."""
     import torch
 
+    n_rows, height, width, n_channels = x.shape
     n_colours = maps.shape[1]
-    out = x.clone()
-    n_at_once = max(1, 200_000 // (x.shape[1] * x.shape[2]))
-    for first in range(0, len(x), n_at_once):
+    whole = torch.eye(n_channels, dtype=torch.float64).repeat(n_rows, 1, 1)
+    whole[:, :n_colours, :n_colours] = maps
+    start = torch.zeros(n_rows, 1, n_channels, dtype=torch.float64)
+    start[..., :n_colours] = offset[:, None, None]
+    together = 4 if height * width % 4 == 0 else 1  # pixels: products of tiny matrices are slow
+    blocks = torch.stack([torch.block_diag(*[one.mT] * together) for one in whole]).to(x.device, torch.float32)
+    start = start.repeat(1, 1, together).to(x.device, torch.float32)
+    out = torch.empty_like(x)
+    n_at_once = max(1, 200_000 // (height * width))
+    for first in range(0, n_rows, n_at_once):
         rows = slice(first, first + n_at_once)
-        planes = x[rows, ..., :n_colours].permute(3, 0, 1, 2).float()  # one plane for each colour
-        weights = maps[rows].to(x.device, torch.float32)[..., None, None]
-        start = offset[rows].to(x.device, torch.float32)[:, None, None]
-        for colour in range(n_colours):
-            made = planes[0] * weights[:, colour, 0] + start
-            for other in range(1, n_colours):
-                made.addcmul_(planes[other], weights[:, colour, other])
-            out[rows, ..., colour] = made.round_().clamp_(0, 255).to(torch.int16)
+        pixels = x[rows].float().view(len(x[rows]), -1, n_channels * together)
+        made = torch.baddbmm(start[rows], pixels, blocks[rows]).round_().clamp_(0, 255)
+        out[rows] = made.to(torch.int16).view(x[rows].shape)
     return out
 
 

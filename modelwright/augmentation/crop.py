@@ -78,8 +78,9 @@ def place_zoomed(spec: ZoomSpec, n_rows: int, height: int, width: int, rng: torc
     kept[~chosen(n_rows, spec.share, rng)] = 1.0
     matrix = torch.eye(3, dtype=torch.float64).repeat(n_rows, 1, 1)
     for axis, length in enumerate((width, height)):
-        matrix[:, axis, axis] = kept[:, axis]
-        matrix[:, axis, 2] = uniform(n_rows, 0.0, 1.0, rng) * (1 - kept[:, axis]) * length
+        side = (kept[:, axis] * length).round().clamp(min=1.0)  # whole pixels: that is faster to enlarge
+        matrix[:, axis, axis] = side / length
+        matrix[:, axis, 2] = (uniform(n_rows, 0.0, 1.0, rng) * (length - side)).round()
     return Warp(matrix, height, width)
 
 

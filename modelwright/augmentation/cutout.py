@@ -58,23 +58,43 @@ def apply(
     return replace(hidden, targets=targets)
 
 
-def inside(part: Tensor, height: int, width: int, device: torch.device) -> Tensor:
-    """bool (n, height, width): pixels whose centre lies in the row's part, given as shares left, top, right, bottom."""
+def spans(part: Tensor, height: int, width: int) -> Tensor:
+    """The pixels whose centre lies in a part (n, 4), given as shares left, top, right, bottom: int64 (n, 4) of first
+    column, first line, last column + 1, last line + 1."""
     import torch
 
-    x = (torch.arange(width, dtype=torch.float64) + 0.5) / width
-    y = (torch.arange(height, dtype=torch.float64) + 0.5) / height
-    across = (x >= part[:, 0:1]) & (x < part[:, 2:3])
-    down = (y >= part[:, 1:2]) & (y < part[:, 3:4])
-    return down.to(device)[:, :, None] & across.to(device)[:, None, :]
+    lengths = torch.tensor([width, height, width, height], dtype=part.dtype)
+    found: Tensor = (part * lengths - 0.5).ceil().to(torch.int64)
+    return found
+
+
+def inside(part: Tensor, height: int, width: int, device: torch.device) -> Tensor:
+    """bool (n, height, width): those pixels."""
+    import torch
+
+    left, top, right, bottom = spans(part, height, width).to(device)[:, :, None].unbind(1)
+    x, y = torch.arange(width, device=device), torch.arange(height, device=device)
+    return ((y >= top) & (y < bottom))[:, :, None] & ((x >= left) & (x < right))[:, None, :]
+
+
+def patched(x: Tensor, part: Tensor, filling: Tensor) -> Tensor:
+    """Pictures (n, H, W, C) with `filling`, of their shape or (n, 1, 1, C), inside their parts."""
+    import torch
+
+    height, width = x.shape[1:3]
+    if height * width <= 16_384 or x.device.type != "cpu":
+        return torch.where(inside(part, height, width, x.device)[..., None], filling, x)
+    out, filling = x.clone(), filling.expand_as(x)
+    for row, (left, top, right, bottom) in enumerate(spans(part, height, width).tolist()):
+        out[row, top:bottom, left:right] = filling[row, top:bottom, left:right]  # faster than choosing each value
+    return out
 
 
 def _hidden(x: Tensor, part: Tensor) -> Tensor:
     import torch
 
     few = x[:, :: max(1, x.shape[1] // 64), :: max(1, x.shape[2] // 64)]
-    mean = few.float().mean(dim=(1, 2), keepdim=True).round().to(torch.uint8)
-    return torch.where(inside(part, x.shape[1], x.shape[2], x.device)[..., None], mean, x)
+    return patched(x, part, few.float().mean(dim=(1, 2), keepdim=True).round().to(torch.uint8))
 
 
 def _seen_boxes(boxes: Tensor, part: Tensor, rows: Tensor) -> Tensor:

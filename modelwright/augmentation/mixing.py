@@ -85,7 +85,7 @@ def cut_mix(
     """
     import torch
 
-    from modelwright.augmentation.cutout import inside
+    from modelwright.augmentation.cutout import inside, patched, spans
 
     partner, weight = _pairs(batch, tasks, spec.alpha, spec.share, rng)
     n_rows = len(weight)
@@ -95,9 +95,9 @@ def cut_mix(
     mixed, seen = [], weight
     for x, array in zip(batch.inputs, inputs, strict=True):
         if array.form == "image":
-            there = inside(part, x.shape[1], x.shape[2], x.device)
-            seen = there.double().mean(dim=(1, 2)).cpu()
-            x = torch.where(there[..., None], x[partner.to(x.device)], x)
+            left, top, right, bottom = spans(part, x.shape[1], x.shape[2]).unbind(1)
+            seen = ((right - left) * (bottom - top)).double() / (x.shape[1] * x.shape[2])
+            x = patched(x, part, x[partner.to(x.device)])
         mixed.append(x)
     targets = tuple(
         torch.where(inside(part, y.shape[1], y.shape[2], y.device), y[partner.to(y.device)], y)

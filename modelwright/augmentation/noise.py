@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from modelwright_runtime.signature import ArrayInput, Task
 
 _N_LEVELS = 65_536
+_AT_ONCE = 131_072  # values in flight, which the nearest cache holds
 
 
 class NoiseSpec(Spec):
@@ -54,29 +56,52 @@ def noisy(x: Tensor, deviations: Tensor, rng: torch.Generator) -> Tensor:
     import torch
 
     out = torch.empty_like(x)
-    drawn = on_device(rng, x.device)
-    n_at_once = max(1, 200_000 // x[0].numel())  # what is in flight then fits the cache
-    for first in range(0, len(x), n_at_once):
-        part = x[first : first + n_at_once]
-        strength = deviations[first : first + n_at_once].to(x.device, torch.float32)
-        noise = _normal(part.numel(), drawn).view(part.shape).mul_(strength[:, None, None, None])
-        # Rounding noise is rounding the sum, since levels are whole; int16 is cheaper to add, cut and narrow.
-        out[first : first + n_at_once] = noise.round_().to(torch.int16).add_(part).clamp_(0, 255)
+    draw = _normal(rng, x.device)
+    given, made = x.flatten(1), out.view(len(x), -1)
+    n_rows = max(1, _AT_ONCE // max(1, given.shape[1]))
+    sums = torch.empty(_AT_ONCE, dtype=torch.int16, device=x.device)
+    for first in range(0, len(x), n_rows):
+        strength = deviations[first : first + n_rows, None].to(x.device, torch.float32)
+        for start in range(0, given.shape[1], _AT_ONCE):
+            block = (slice(first, first + n_rows), slice(start, start + _AT_ONCE))
+            levels = given[block]
+            noise = draw(levels.numel()).view(levels.shape).mul_(strength).round_()
+            # Rounding noise is rounding the sum, since levels are whole; int16 is cheaper to add, cut and narrow.
+            total = sums[: levels.numel()].view(levels.shape).copy_(noise).add_(levels)
+            made[block] = total.clamp_(0, 255)
     return out
 
 
-def _normal(n_values: int, rng: torch.Generator) -> Tensor:
-    """float32 (n_values,): independent normal numbers at twice the speed of `torch.randn`.
+def _normal(rng: torch.Generator, device: torch.device) -> Callable[[int], Tensor]:
+    """A function that gives float32 (n,), n at most `_AT_ONCE`: independent normal numbers, at three times the speed
+    of `torch.randn`, in memory that the next call uses again.
 
     Sixteen random bits each choose one of 65,536 equally likely quantiles: the distribution is the normal one
     to 1e-5 in probability, up to 4.3 deviations.
     """
     import torch
 
-    words = torch.empty(-(-n_values // 4), dtype=torch.int64, device=rng.device)
-    words.random_(-(2**63), None, generator=rng)
-    level = words.view(torch.int16)[:n_values].to(torch.int32).add_(_N_LEVELS // 2)
-    return _quantiles(rng.device).index_select(0, level)
+    words, quantiles = _source(rng, device), _quantiles(device)
+    levels = torch.empty(_AT_ONCE, dtype=torch.int32, device=device)
+    values = torch.empty(_AT_ONCE, dtype=torch.float32, device=device)
+
+    def draw(n: int) -> Tensor:
+        level = levels[:n].copy_(words(-(-n // 4)).view(torch.int16)[:n]).add_(_N_LEVELS // 2)
+        return torch.index_select(quantiles, 0, level, out=values[:n])
+
+    return draw
+
+
+def _source(rng: torch.Generator, device: torch.device) -> Callable[[int], Tensor]:
+    """Random words of 64 bits, int64, where the data lies; on the CPU NumPy draws them twice as fast."""
+    import numpy as np
+    import torch
+
+    if device.type == "cpu":
+        numbers = np.random.SFC64(int(torch.randint(2**62, (1,), generator=rng)))
+        return lambda n: torch.from_numpy(numbers.random_raw(n).view(np.int64))
+    drawn = on_device(rng, device)
+    return lambda n: torch.empty(n, dtype=torch.int64, device=device).random_(-(2**63), None, generator=drawn)
 
 
 @lru_cache(maxsize=8)

@@ -98,7 +98,8 @@ def test_noise_is_normal_independent_and_of_the_deviation_asked_for() -> None:
     assert abs(float((y**4).mean() / (y**2).mean() ** 2) - 3) < 0.03
     for one, other in ((y[:, :, 1:], y[:, :, :-1]), (y[:, 1:], y[:, :-1]), (y[..., 1:], y[..., :-1]), (y[1:], y[:-1])):
         assert abs(float((one * other).mean())) / 100 < 5 / one.numel() ** 0.5
-    z = noise._normal(1_000_000, torch.Generator().manual_seed(4))
+    draw = noise._normal(torch.Generator().manual_seed(4), torch.device("cpu"))
+    z = torch.cat([draw(100_000).clone() for _ in range(10)])
     edges = torch.linspace(-3.5, 3.5, 29)
     seen = torch.histc(z, 28, -3.5, 3.5) / 1e6
     expected = torch.special.ndtr(edges[1:]) - torch.special.ndtr(edges[:-1])
@@ -135,3 +136,106 @@ def test_the_same_step_gives_the_same_bits_and_inputs_stay() -> None:
     first, again, other = (through(x, *uses, step=step) for step in (7, 7, 8))
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert torch.equal(x, before) and first.dtype == torch.uint8 and first.shape == x.shape
+
+
+@pytest.mark.parametrize("size", [(20, 31), (160, 203)])
+def test_parts_enlarged_are_bilinear_and_mirrored(size: tuple[int, int]) -> None:
+    """Large pictures go another way than small ones; both must say the same, but for the part's own border."""
+    from modelwright.augmentation import crop
+
+    smooth = torch.nn.functional.interpolate(
+        torch.rand(6, 3, 5, 5, generator=torch.Generator().manual_seed(0)) * 255, size, mode="bicubic"
+    ).clamp(0, 255)
+    x = smooth.permute(0, 2, 3, 1).to(torch.uint8).contiguous()
+    warp = crop.place_zoomed(crop.ZoomSpec(), 6, *size, torch.Generator().manual_seed(0))
+    mirrored = _warp.around_centre(torch.diag_embed(torch.tensor([[-1.0, 1.0]] * 6, dtype=torch.float64)), *size)
+    both = _warp.join(warp, mirrored)
+    assert both is not None
+    for one in (warp, both):
+        places = _warp._places(one, torch.arange(6), x.device)
+        far = (_warp.moved_pictures(x, one).int() - _sample.bilinear(x, *places).int()).abs()
+        assert float(far[:, 4:-4, 4:-4].max()) <= 2
+    assert torch.equal(_warp.moved_pictures(x, both), _warp.moved_pictures(x, warp).flip(2)) or size == (20, 31)
+
+
+@pytest.mark.parametrize("shape", [(12, 10, 3), (7, 9, 3), (8, 8, 1), (6, 6, 4), (250, 210, 3)])
+def test_colours_are_those_of_the_formula(shape: tuple[int, int, int]) -> None:
+    import math
+
+    from modelwright.augmentation import colour
+
+    x = pictures(3, *shape)
+    rng = torch.Generator().manual_seed(2)
+    light, hard, full = (torch.rand(3, generator=rng, dtype=torch.float64) + 0.5 for _ in range(3))
+    turn = torch.rand(3, generator=rng, dtype=torch.float64) - 0.5
+    made = colour._coloured(x, light, hard, full, turn).double().numpy()
+    for row in range(3):
+        given = x[row, ..., :3].double().numpy()
+        if shape[2] == 1:
+            exact = light[row].item() * given
+            exact = (
+                exact * hard[row].item()
+                + (1 - hard[row].item())
+                * colour._mean_grey(x[row : row + 1], torch.ones(1).double()).item()
+                * light[row].item()
+            )
+        else:
+            grey = given @ np.array([0.299, 0.587, 0.114])
+            few = grey[:: max(1, shape[0] // 64), :: max(1, shape[1] // 64)].mean()
+            exact = full[row].item() * given + (1 - full[row].item()) * grey[..., None]
+            yiq = np.array(colour._YIQ)
+            cosine, sine = math.cos(turn[row]), math.sin(turn[row])
+            turned = np.linalg.inv(yiq) @ np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]]) @ yiq
+            exact = light[row].item() * exact @ turned.T
+            exact = hard[row].item() * exact + (1 - hard[row].item()) * few * light[row].item()
+        assert np.abs(made[row, ..., :3] - np.clip(exact, 0, 255)).max() <= 0.51
+    if shape[2] == 4:
+        assert np.array_equal(made[..., 3], x[..., 3].double().numpy())
+
+
+@pytest.mark.parametrize("size", [(30, 41), (300, 310)])
+def test_blur_is_gaussian(size: tuple[int, int]) -> None:
+    from scipy.ndimage import gaussian_filter
+
+    from modelwright.augmentation import blur
+
+    x = pictures(3, *size)
+    made = blur._blurred(x, torch.tensor([0.5, 1.3, 2.4], dtype=torch.float64)).double().numpy()
+    for row, deviation in enumerate((0.5, 1.3, 2.4)):
+        for channel in range(3):
+            exact = gaussian_filter(x[row, ..., channel].double().numpy(), deviation, mode="nearest", truncate=4)
+            assert np.abs(made[row, ..., channel] - exact).max() < 1.6
+
+
+@pytest.mark.parametrize("size", [(30, 41), (150, 210)])
+def test_parts_are_hidden_the_same_way_in_small_and_large_pictures(size: tuple[int, int]) -> None:
+    from modelwright.augmentation import cutout
+
+    x = pictures(5, *size)
+    low = torch.rand(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 0.8
+    part = torch.cat([low, (low + 0.3).clamp(max=1)], dim=1)
+    part[4] = torch.tensor([0.5, 0.5, 0.5, 0.5])
+    filling = torch.full((5, 1, 1, 3), 7, dtype=torch.uint8)
+    there = cutout.inside(part, *size, x.device)
+    assert torch.equal(cutout.patched(x, part, filling), torch.where(there[..., None], filling, x))
+    assert not there[4].any() and abs(float(there[0].double().mean()) - 0.09) < 0.02
+
+
+def test_boxes_that_are_hidden_are_dropped() -> None:
+    from modelwright.augmentation import cutout
+
+    boxes = torch.tensor([[[0.0, 0.4, 0.4, 0.6, 0.6], [1.0, 0.0, 0.0, 0.5, 0.5], [-1.0, 0, 0, 0, 0]]] * 2)
+    part = torch.tensor([[0.35, 0.35, 0.65, 0.65]] * 2, dtype=torch.float64)
+    seen = cutout._seen_boxes(boxes, part, torch.tensor([True, False]))
+    assert seen[0, :, 0].tolist() == [-1, 1, -1] and torch.equal(seen[1], boxes[1])
+
+
+def test_policies_change_each_picture_in_its_own_way() -> None:
+    x = pictures(300, 24, 24)
+    y = through(x, use("trivial_augment"))
+    changed = (x != y).flatten(1).any(1).double().mean()
+    assert 0.8 < float(changed) < 0.97  # one of twelve does nothing
+    strong, weak = (through(x, use("rand_augment", magnitude=m)).int() for m in (1.0, 0.05))
+    assert (strong - x.int()).abs().double().mean() > 2 * (weak - x.int()).abs().double().mean()
+    grey = pictures(50, 24, 24, 1)
+    assert through(grey, use("rand_augment")).shape == grey.shape
