@@ -80,7 +80,8 @@ def prepare(recipe: Recipe, work: _Work) -> Prepared:
     """Collect, clean and split: what training, and planning, begin with."""
     from modelwright.collection.fingerprint import fingerprint
 
-    clean_spec = recipe.clean.but(target=recipe.target)
+    roles = {recipe.split.column: "split"} if recipe.split.column else {}  # it says where a row belongs: no feature
+    clean_spec = recipe.clean.but(target=recipe.target, roles={**roles, **recipe.clean.roles})
     raw = work.stage(
         "collection", "collect", recipe.data, [fingerprint(recipe.data, work.store.seen)],
         lambda collect: collect(recipe.data, keep=work.store.root / "raw", watch=work.watch), _tell_collected,

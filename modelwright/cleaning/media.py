@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from modelwright.core.optional import need
+from modelwright_runtime.arrays.audio import MAX_SAMPLES as MOST_SAMPLES  # what serving opens is what is kept
+from modelwright_runtime.arrays.images import MAX_PIXELS as MOST_PIXELS
 
-MOST_PIXELS = 100_000_000
-MOST_SAMPLES = 1_000_000_000
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*", b"P5", b"P6")
 _SOUNDS = (b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b".snd")
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from modelwright.training.doctor.chart import Chart
 
 DoctorMode = Literal["off", "advise", "heal"]
+Moment = Literal["before", "look", "validation"]
 
 TELL = 0.7  # least confidence at which a verdict is told
 
@@ -49,11 +50,13 @@ class Verdict:
 class Symptom:
     """One fault and how it is found: `find(chart)` gives a verdict, or None.
 
-    It is told only while none of the faults in `caused_by` is: those bring this one about.
+    It is looked for at its `moments`: before the first step, at each look into a step, after each validation. It is
+    told only while none of the faults in `caused_by` is: those bring this one about.
     """
 
     name: str
     find: Callable[[Chart], Verdict | None]
+    moments: tuple[Moment, ...]
     caused_by: tuple[str, ...] = field(default=())
 
 

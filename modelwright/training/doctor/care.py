@@ -59,8 +59,8 @@ def care(
     ...     LoopSpec(max_steps=120, optimizer={"sgd": {"learning_rate": 30.0}}),
     ...     validation=Examples((x[200:],), (x[200:].sum(1, keepdim=True),)),
     ...     objective=lambda outputs, targets, _: ((outputs[0] - targets[0]) ** 2).mean())
-    >>> [(event["fault"], event["healed"]) for event in run.history if event["event"] == "verdict"], run.score > -0.1
-    ([('learning_rate_high', True)], True)
+    >>> {(event["fault"], event["healed"]) for event in run.history if event["event"] == "verdict"}, run.score > -0.1
+    ({('learning_rate_high', True)}, True)
     """
     from modelwright.training.loop.fit import fit
 
@@ -174,15 +174,18 @@ class Ward:
         outcome = {"event": "trial", "step": goal, "fault": verdict.fault, "change": dict(change), "kept": kept,
                    "unchanged": None if honest else ours, "changed": None if honest else theirs}  # fmt: skip
         self.tried.append(outcome)
-        if kept:
-            other.progress.history[:0] = _until(self.loop.progress.history, verdict)
-            self.loop, self.doctor, self.setup = other, doctor, setup
-            self._follow_on()
         _mark(self.loop.progress.history, verdict, healed=kept)
         self.loop.tell_history(outcome)
+        if kept:
+            other.progress.history[:0] = _verdicts_and_trials(self.loop.progress.history)
+            self.loop, self.doctor, self.setup = other, doctor, setup
+            self.good = [self.loop.saved()]
+            if self.folder is not None:
+                self.loop.folder = self.folder
+                self.loop.save()
         self._write_ledger()
-        if kept and more:
-            self._consider(more)
+        if kept:
+            self._consider((*more, *doctor.verdicts))
         return kept
 
     def _fork(
@@ -206,14 +209,6 @@ class Ward:
         scores = [float(loop.evaluate(rows)["score"]) for loop in (self.loop, other)]
         ours, theirs = (score if not math.isnan(score) else -math.inf for score in scores)
         return ours, theirs
-
-    def _follow_on(self) -> None:
-        """The changed training is the training now."""
-        self.good = [self.loop.saved()]
-        if self.folder is not None:
-            self._write_ledger()
-            self.loop.folder = self.folder
-            self.loop.save()
 
     # Over a break ----------------------------------------------------------------------------------------------------
 
@@ -244,8 +239,8 @@ def _is_module(build: Any) -> bool:
     return isinstance(build, torch.nn.Module)
 
 
-def _until(history: list[dict[str, Any]], verdict: Verdict) -> list[dict[str, Any]]:
-    """What stood in the history before the fork that is still true: verdicts and trials."""
+def _verdicts_and_trials(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What stood in the history before a fork and is to stay there."""
     return [event for event in history if event["event"] in ("verdict", "trial")]
 
 

@@ -34,6 +34,9 @@ class Curve:
         """
         self.n_steps += len(losses)
         self.recent = [*self.recent, *losses][-RECENT:]
+        if self.block == 1 and len(self.points) + len(losses) < MOST_POINTS:
+            self.points += losses
+            return
         self.waiting += losses
         while len(self.waiting) >= self.block:
             self.points.append(sum(self.waiting[: self.block]) / self.block)

@@ -54,7 +54,7 @@ def _lasting(chart: Chart) -> Verdict | None:
 
 
 SYMPTOM = Symptom(
-    name="class_collapse",
+    name="class_collapse", moments=("before", "look"),
     find=find,
     caused_by=("class_imbalance", "dead_units", "vanishing_gradients", "learning_rate_high", "learning_rate_low",
                "exploding_gradients", "saturated_units", "not_finite", "shuffled_labels", "unscaled_inputs",

@@ -43,14 +43,16 @@ def _jumps(chart: Chart) -> Verdict | None:
     if len(losses) < 2 * NEIGHBOURS:
         return None
     unit, worst, place, n_jumps = max(chart.uninformed, 1e-12), 0.0, -1, 0
+    if max(losses) < 1.5 * unit:
+        return None
     for index in range(NEIGHBOURS, len(losses) - 2):
         before = losses[index - NEIGHBOURS : index]
         middle = statistics.median(before)
         spread = 1.4826 * statistics.median(abs(loss - middle) for loss in before)
         height = losses[index] - middle
         back = min(losses[index + 1 : index + 4]) < middle + 0.5 * height
-        if back and height > 0.5 * unit and losses[index] > 3 * middle:
-            n_jumps += 2 if height > 2 * unit else 1
+        if back and height > 1.5 * unit and losses[index] > 3 * middle:
+            n_jumps += 2 if height > 5 * unit else 1
             worst, place = max((worst, place), (height / max(spread, 1e-9), index))
     if n_jumps < 2:
         return None
@@ -114,7 +116,14 @@ _ROOTS = (
     "exploding_gradients", "vanishing_gradients", "dead_units", "saturated_units", "shuffled_labels", "underfitting",
     "class_collapse", "class_imbalance",
 )  # fmt: skip
-SPIKES = Symptom(name="loss_spikes", find=find_spikes,
+SPIKES = Symptom(name="loss_spikes", moments=("before", "look", "validation"), find=find_spikes,
                  caused_by=("learning_rate_high", "unscaled_inputs", "exploding_gradients", "not_finite"))  # fmt: skip
-OSCILLATION = Symptom(name="oscillation", find=find_oscillation, caused_by=(*_ROOTS, "loss_spikes", "overfitting"))
-PLATEAU = Symptom(name="plateau", find=find_plateau, caused_by=(*_ROOTS, "loss_spikes", "overfitting"))
+OSCILLATION = Symptom(
+    name="oscillation",
+    moments=("validation",),
+    find=find_oscillation,
+    caused_by=(*_ROOTS, "loss_spikes", "overfitting"),
+)
+PLATEAU = Symptom(
+    name="plateau", moments=("validation",), find=find_plateau, caused_by=(*_ROOTS, "loss_spikes", "overfitting")
+)

@@ -85,13 +85,13 @@ def _stands_below_probe(chart: Chart) -> Verdict | None:
 
 
 OVERFITTING = Symptom(
-    name="overfitting",
+    name="overfitting", moments=("validation",),
     find=find_overfitting,
     caused_by=("shuffled_labels", "contradictory_labels", "class_imbalance", "unscaled_inputs", "exploding_gradients",
                "not_finite", "learning_rate_high", "class_collapse", "loss_spikes", "saturated_units"),
 )  # fmt: skip
 UNDERFITTING = Symptom(
-    name="underfitting",
+    name="underfitting", moments=("before", "look"),
     find=find_underfitting,
     caused_by=("dead_units", "saturated_units", "vanishing_gradients", "exploding_gradients", "unscaled_inputs",
                "learning_rate_low", "learning_rate_high", "not_finite", "class_collapse", "class_imbalance",

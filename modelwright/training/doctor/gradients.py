@@ -23,8 +23,11 @@ def pulls(chart: Chart, look: dict[str, Any]) -> list[float]:
     >>> pulls(Chart(facts={"uninformed_loss": 2.0}), {"gradient": [0.5], "weight": [4.0]})
     [1.0]
     """
-    unit = max(chart.uninformed, 1e-12)
-    return [g * w / unit for g, w in zip(look["gradient"], look["weight"], strict=True)]
+    if "pulls" not in look:
+        unit = max(chart.uninformed, 1e-12)
+        look["pulls"] = [g * w / unit for g, w in zip(look["gradient"], look["weight"], strict=True)]
+    found: list[float] = look["pulls"]
+    return found
 
 
 def find_exploding(chart: Chart) -> Verdict | None:
@@ -36,9 +39,9 @@ def find_exploding(chart: Chart) -> Verdict | None:
     >>> find_exploding(Chart(facts={"uninformed_loss": 1.0}, layers=["a", "b"], looks=[look])).change["what"]
     'initialise'
     """
-    largest = [max(found) for look in chart.looks if (found := pulls(chart, look))]
-    if not largest:
+    if not chart.looks or not chart.layers:
         return None
+    largest = [_largest(chart, look) for look in chart.looks]
     early = [value for value, look in zip(largest, chart.looks, strict=False) if look["step"] < FIRST_STEPS]
     first = statistics.median(early) if early else 0.0
     layer = _layer_of(chart)
@@ -51,6 +54,8 @@ def find_exploding(chart: Chart) -> Verdict | None:
             {"what": "initialise"},
         )  # fmt: skip
     usual = statistics.median(largest[:-1])
+    if largest[-1] < EXPLODING / 10:
+        return None
     norms = [sum(g * g for g in look["gradient"]) ** 0.5 for look in chart.looks]
     growth = largest[-1] / max(usual, 1e-12)
     return Verdict(
@@ -60,6 +65,12 @@ def find_exploding(chart: Chart) -> Verdict | None:
         "gradient, so that a single batch cannot throw the weights about.",
         {"what": "clip_norm", "value": float(f"{2 * statistics.median(norms):.2g}")},
     )  # fmt: skip
+
+
+def _largest(chart: Chart, look: dict[str, Any]) -> float:
+    if "pull" not in look:
+        look["pull"] = max(pulls(chart, look), default=0.0)
+    return float(look["pull"])
 
 
 def find_vanishing(chart: Chart) -> Verdict | None:
@@ -74,6 +85,8 @@ def find_vanishing(chart: Chart) -> Verdict | None:
     >>> find_vanishing(chart).evidence["layer"]
     'a'
     """
+    if not chart.looks or not (last := pulls(chart, chart.looks[-1])) or min(last) > 10 * VANISHING * max(*last, 1.0):
+        return None
     before = chart.step < 0  # nothing has been trained yet: what a single batch showed counts
     seen = [(pulls(chart, look), look) for look in chart.looks if look["step"] >= SETTLED or before]
     seen = [(found, look) for found, look in seen if len(found) > 1 and max(found) > 0][-3:]
@@ -126,11 +139,12 @@ def _layer_of(chart: Chart) -> str:
 
 EXPLODING_GRADIENTS = Symptom(
     name="exploding_gradients",
+    moments=("before", "look"),
     find=find_exploding,
     caused_by=("unscaled_inputs", "unscaled_targets", "not_finite", "learning_rate_high", "loss_spikes"),
 )
 VANISHING_GRADIENTS = Symptom(
-    name="vanishing_gradients",
+    name="vanishing_gradients", moments=("before", "look"),
     find=find_vanishing,
     caused_by=(
         "dead_units", "saturated_units", "unscaled_inputs", "learning_rate_high", "exploding_gradients",

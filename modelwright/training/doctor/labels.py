@@ -74,6 +74,8 @@ def find_imbalance(chart: Chart) -> Verdict | None:
     )  # fmt: skip
 
 
-SHUFFLED = Symptom(name="shuffled_labels", find=find_shuffled, caused_by=("unscaled_targets",))
-CONTRADICTORY = Symptom(name="contradictory_labels", find=find_contradictory, caused_by=("shuffled_labels",))
-IMBALANCE = Symptom(name="class_imbalance", find=find_imbalance)
+SHUFFLED = Symptom(name="shuffled_labels", find=find_shuffled, moments=("before",), caused_by=("unscaled_targets",))
+CONTRADICTORY = Symptom(
+    name="contradictory_labels", find=find_contradictory, moments=("before",), caused_by=("shuffled_labels",)
+)
+IMBALANCE = Symptom(name="class_imbalance", moments=("before",), find=find_imbalance)

@@ -49,4 +49,4 @@ def _of_rows(chart: Chart) -> Verdict | None:
     )  # fmt: skip
 
 
-SYMPTOM = Symptom(name="leakage", find=find)
+SYMPTOM = Symptom(name="leakage", moments=("before",), find=find)

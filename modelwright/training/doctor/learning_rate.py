@@ -29,6 +29,8 @@ def find_high(chart: Chart) -> Verdict | None:
     coming = [value for look in chart.looks if (value := _coming(chart, look)) is not None]
     if not coming:
         return None
+    if max(coming) < HIGH / 4:
+        return None
     size = max(statistics.median(coming[max(0, end - 3) : end]) for end in range(1, len(coming) + 1))
     return Verdict(
         "learning_rate_high", sure(size, HIGH), {"update_share": size, "loss": chart.looks[-1].get("loss")},
@@ -53,8 +55,10 @@ def update_of(look: dict[str, object]) -> float | None:
     >>> update_of({"update": [0.1, 0.3, 0.2]})
     0.2
     """
-    shares = [share for share in look.get("update", []) if not math.isnan(share)]  # type: ignore[attr-defined]
-    return statistics.median(shares) if shares else None
+    shares: list[float] = look.get("update", [])  # type: ignore[assignment]
+    if "change" not in look and shares:
+        look["change"] = statistics.median(shares)
+    return look.get("change")  # type: ignore[return-value]
 
 
 def find_low(chart: Chart) -> Verdict | None:
@@ -67,11 +71,12 @@ def find_low(chart: Chart) -> Verdict | None:
     {'what': 'learning_rate', 'times': 1000.0}
     """
     seen = [look for look in chart.looks if update_of(look) is not None and float(look["factor"]) > 0]
-    learned = chart.curve.part(0.75, 1.0) < 0.5 * chart.uninformed
-    if chart.step < EARLIEST or len(seen) < 3 or chart.share > 0.5 or learned:
+    if chart.step < EARLIEST or len(seen) < 3 or chart.share > 0.5:
         return None
     rates = [(update_of(look) or 0.0) / float(look["factor"]) for look in seen[-4:]]
     way = statistics.median(rates) * float(chart.facts.get("mean_factor", 1.0)) * max(chart.n_steps, 1)
+    if way > 4 * SHORTEST or chart.curve.part(0.75, 1.0) < 0.5 * chart.uninformed:
+        return None
     gain = foreseen_gain(chart)
     return Verdict(
         "learning_rate_low", min(sure_below(way, SHORTEST), sure_below(max(gain, 1e-3), 1.0)),
@@ -101,11 +106,12 @@ def _rounded(times: float) -> float:
 
 HIGH_RATE = Symptom(
     name="learning_rate_high",
+    moments=("look",),
     find=find_high,
     caused_by=("unscaled_inputs", "unscaled_targets", "not_finite", "exploding_gradients", "loss_spikes"),
 )
 LOW_RATE = Symptom(
-    name="learning_rate_low",
+    name="learning_rate_low", moments=("look",),
     find=find_low,
     caused_by=(
         "vanishing_gradients", "dead_units", "saturated_units", "unscaled_inputs", "exploding_gradients",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SAMPLE = 64  # elements of each weight that updates and agreement are estimated from
 MOST_LAYERS = 64
+MOST_ROWS = 256  # of a batch whose classes are counted
 
 _F = torch.nn.functional
 KINDS: dict[Callable[..., Any], str] = {
@@ -40,9 +41,16 @@ class Watcher(TorchFunctionMode):
             for name, module in network.named_modules()
             if next(module.parameters(recurse=False), None) is not None
         }
-        self.handles = [network.register_forward_pre_hook(self._begin)]
-        self.handles += [module.register_forward_hook(self._layer(name)) for name, module in self.owners.items()]
-        self.handles.append(network.register_forward_hook(self._end, always_call=True))
+        self.network = network
+        self.hooks = {name: self._layer(name) for name in self.owners}
+        self.handles: list[Any] = []
+        self.open()
+
+    def open(self) -> None:
+        """Put the hooks in place, for one forward pass."""
+        self.handles = [self.network.register_forward_pre_hook(self._begin)]
+        self.handles += [module.register_forward_hook(self.hooks[name]) for name, module in self.owners.items()]
+        self.handles.append(self.network.register_forward_hook(self._end, always_call=True))
         self.order: list[str] = []
         self.units: list[tuple[str, Tensor, Tensor]] = []
         self.signals: list[Tensor] = []
@@ -54,6 +62,7 @@ class Watcher(TorchFunctionMode):
         """Take the hooks away."""
         for handle in self.handles:
             handle.remove()
+        self.handles = []
 
     def _begin(self, *_: Any) -> None:
         if not self.done:
@@ -113,9 +122,8 @@ class Watcher(TorchFunctionMode):
             if isinstance(module, torch.nn.RNNBase):
                 self._gates(name, module, inputs)
             flat = given.flatten(1) if given.ndim > 1 else given[:, None]
-            mean = flat.mean(0)
-            power = flat.square().mean()
-            self.signals.append(torch.stack((power, power - mean.square().mean())))
+            between, mean = torch.var_mean(flat, 0, correction=0)
+            self.signals += [between.mean(), mean.square().mean()]
 
         return measure
 
@@ -123,15 +131,17 @@ class Watcher(TorchFunctionMode):
         """Per layer: root mean square of its values, and how much of it differs between rows; units."""
         if not self.signals:
             return {"signal": [], "distinct": [], "units": [], "dead": [], "saturated": []}
-        pairs = torch.stack(self.signals).double().tolist()
-        units = torch.stack([torch.stack(pair[1:]) for pair in self.units]).tolist() if self.units else []
+        parts = [*self.signals, *(part for unit in self.units for part in unit[1:])]
+        values = torch.stack([part.float() for part in parts]).tolist()
+        n = len(self.signals)
+        between, common = values[:n:2], values[1:n:2]
         return {
-            "order": self.order,
-            "signal": [math.sqrt(power) if power >= 0 else math.nan for power, _ in pairs],
-            "distinct": [between / power if power > 0 else 0.0 for power, between in pairs],
+            "order": list(self.order),
+            "signal": [math.sqrt(b + c) for b, c in zip(between, common, strict=True)],
+            "distinct": [b / (b + c) if b + c > 0 else 0.0 for b, c in zip(between, common, strict=True)],
             "units": [name for name, _, _ in self.units],
-            "dead": [dead for dead, _ in units],
-            "saturated": [flat for _, flat in units],
+            "dead": values[n::2],
+            "saturated": values[n + 1 :: 2],
         }
 
 
@@ -148,10 +158,10 @@ class Weights:
     def __init__(self, network: nn.Module, layers: list[str]) -> None:
         named = dict(network.named_parameters())
         self.parameters = [named[name] for name in layers]
-        sizes = [-(-p.numel() // _stride(p)) for p in self.parameters]
-        self.owner = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
-        if self.parameters:
-            self.owner = self.owner.to(self.parameters[0].device)
+        self.views = [p.detach().reshape(-1)[:: _stride(p)] for p in self.parameters]
+        self.halves = [
+            math.sqrt(len(view) / fan_in(p)) / 2 for view, p in zip(self.views, self.parameters, strict=True)
+        ]
 
     def norms(self, scale: float) -> tuple[list[float], list[float]]:
         """Lengths of gradients and of weights. `scale` is what a GradScaler multiplied the loss by."""
@@ -162,9 +172,9 @@ class Weights:
         values = torch.stack(both).double().tolist()
         return [value / scale for value in values[: len(grads)]], values[len(grads) :]
 
-    def sample(self) -> Tensor:
-        """Some elements of every weight."""
-        return torch.cat([p.detach().reshape(-1)[:: _stride(p)] for p in self.parameters])
+    def sample(self) -> list[Tensor]:
+        """Some elements of every weight, as they are now."""
+        return [view.clone() for view in self.views]
 
     def gradient_sample(self) -> Tensor:
         """The same elements of every gradient."""
@@ -173,18 +183,19 @@ class Weights:
         ]
         return torch.cat(parts) if parts else torch.zeros(0)
 
-    def relative_change(self, before: Tensor) -> list[float]:
+    def relative_change(self, before: list[Tensor]) -> list[float]:
         """Length of the change of every weight, in shares of its own or of half its usual length, if that is more.
 
         The usual length is that of weights which keep the size of a signal: weights that start near zero may
         well double in a step.
         """
-        change = (self.sample() - before).square()
-        sums = torch.stack((change, before.square()))
-        lengths = torch.zeros(2, len(self.parameters), device=sums.device).index_add_(1, self.owner, sums).sqrt()
-        moved, size = lengths.double().tolist()
-        usual = [math.sqrt(-(-p.numel() // _stride(p)) / fan_in(p)) / 2 for p in self.parameters]
-        return [m / max(s, u) if math.isfinite(m) else math.inf for m, s, u in zip(moved, size, usual, strict=True)]
+        if not before:
+            return []
+        both = torch._foreach_norm([*torch._foreach_sub(self.views, before), *before])
+        values = torch.stack(both).double().tolist()
+        n = len(before)
+        return [m / max(s, half) if math.isfinite(m) else math.inf
+                for m, s, half in zip(values[:n], values[n:], self.halves, strict=True)]  # fmt: skip
 
     def usual(self) -> list[float]:
         """The length that every weight would have if it kept the size of a signal."""
@@ -207,7 +218,7 @@ def answers_of(outputs: tuple[Tensor, ...], batch: Batch) -> dict[str, Any]:
     """
     if not outputs or not batch.targets:
         return {}
-    output, target = outputs[0].float(), batch.targets[0]
+    output, target = outputs[0], batch.targets[0]
     if target.is_floating_point():
         if output.shape != target.shape or target.ndim != 1 or len(target) < 2:
             return {}
@@ -215,14 +226,17 @@ def answers_of(outputs: tuple[Tensor, ...], batch: Batch) -> dict[str, Any]:
         return {"spread": deviations[0] / deviations[1]} if deviations[1] > 0 else {}
     if target.ndim != 1 or output.ndim > 2:
         return {}
-    known = target >= 0
+    target = target[:MOST_ROWS]
     if output.ndim == 2 and output.shape[1] > 1:
-        told = output.argmax(1)
+        told = output[:MOST_ROWS].argmax(1).tolist()
     else:
-        told = (output.reshape(len(target)) > 0).long()
-    told, target = told[known], target[known]
-    if not len(target):
+        told = (output.reshape(-1)[:MOST_ROWS] > 0).long().tolist()
+    truth = target.tolist()
+    if min(truth) < 0:
+        told, truth = [a for a, b in zip(told, truth, strict=True) if b >= 0], [b for b in truth if b >= 0]
+    n = len(truth)
+    if not n:
         return {}
-    counts = torch.bincount(told).max(), torch.bincount(target).max(), (told == target).sum()
-    most, true, right = (torch.stack(counts) / len(target)).tolist()
-    return {"most": most, "true": true, "right": right}
+    right = sum(a == b for a, b in zip(told, truth, strict=True))
+    return {"most": max(map(told.count, set(told))) / n, "true": max(map(truth.count, set(truth))) / n,
+            "right": right / n}  # fmt: skip

@@ -36,6 +36,8 @@ def _in_rows(chart: Chart) -> Verdict | None:
 
 
 def _in_training(chart: Chart) -> Verdict | None:
+    if math.isfinite(sum(chart.curve.recent)):
+        return None
     first = next((n for n, loss in enumerate(chart.curve.recent) if not math.isfinite(loss)), None)
     if first is None:
         return None
@@ -66,5 +68,6 @@ def first_layer(chart: Chart) -> str:
 SYMPTOM = Symptom(
     name="not_finite",
     find=find,
+    moments=("before", "look", "validation"),
     caused_by=("learning_rate_high", "exploding_gradients", "unscaled_inputs", "unscaled_targets", "loss_spikes"),
 )

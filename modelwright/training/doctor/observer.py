@@ -1,6 +1,6 @@
 """`Doctor`: an observer of the training loop that looks at some steps and says what is wrong.
 
-It looks often at the start and ever more rarely later: some 18 times in the first 1,000 steps, then every 200.
+It looks often at the start and ever more rarely later: some 17 times in the first 1,000 steps, then every 300.
 Which steps it looks at follows from their numbers alone, so a resumed run is looked at as the unbroken one.
 """
 
@@ -14,18 +14,18 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from modelwright.core import registry
-from modelwright.training.doctor.base import TELL, Symptom, Verdict
+from modelwright.training.doctor.base import TELL, Moment, Symptom, Verdict
 from modelwright.training.doctor.chart import Chart
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from modelwright.training.doctor.look import Watcher
+    from modelwright.training.doctor.look import Watcher, Weights
     from modelwright.training.loop.batch import Batch
     from modelwright.training.loop.fit import Loop
 
-GROWTH = 0.45  # of the step number, to the next look
-RAREST = 200  # steps between looks
+GROWTH = 0.5  # of the step number, to the next look
+RAREST = 300  # steps between looks
 FIRST = 4096
 SUSPECT = 0.4  # confidence from which a state is not good to go back to
 N_PLACES = 64  # of the schedule that are looked up
@@ -35,7 +35,7 @@ def look_steps(until: int) -> list[int]:
     """The steps that are looked at, up to `until`.
 
     >>> look_steps(60)
-    [0, 1, 2, 3, 5, 8, 12, 18, 27, 40, 58]
+    [0, 1, 2, 3, 5, 8, 12, 18, 27, 41]
     """
     steps = [0]
     while steps[-1] < until:
@@ -55,6 +55,11 @@ def next_look(step: int) -> int:
     if step < _KNOWN[-1]:
         return _KNOWN[bisect.bisect_right(_KNOWN, step)]
     return _KNOWN[-1] + ((step - _KNOWN[-1]) // RAREST + 1) * RAREST
+
+
+def is_pair(step: int) -> bool:
+    """Whether the gradient of a look is compared with that of the next step: at every third look."""
+    return is_look(step) and (step < 3 or step >= _KNOWN[-1] or _KNOWN.index(step) % 3 == 0)
 
 
 def is_look(step: int) -> bool:
@@ -86,58 +91,65 @@ class Doctor:
         self.verdicts: list[Verdict] = []
         self.suspects = False
         self.watcher: Watcher | None = None
-        self.handle: Any = None
+        self.sample: list[Tensor] = []
         self.gradient: list[float] = []
+        self.weights: Weights | None = None
 
     # The observer of the loop --------------------------------------------------------------------------------------
 
     def due(self, step: int) -> int:
-        """The next step to see: a look, or the step after one, whose gradient is compared."""
-        coming = next_look(step)
-        return step + 1 if step >= 0 and is_look(step) else coming
+        """The next step to see: a look, or the step after one, which shows what the look's step has changed."""
+        return step + 1 if step >= 0 and is_look(step) else next_look(step)
 
     def before(self, loop: Loop) -> None:
         """Put hooks in place for one step."""
         from modelwright.training.doctor.look import Watcher
 
         self._close()
-        if is_look(loop.progress.step) and not loop.spec.compile:
+        if not is_look(loop.progress.step) or loop.spec.compile:
+            return
+        if self.watcher is None or self.watcher.network is not loop.network:
             self.watcher = Watcher(loop.network)
+        else:
+            self.watcher.open()
 
     def after(self, loop: Loop, batch: Batch, loss: Tensor) -> None:
-        """Measure the step; the update it makes is measured right after the optimizer made it."""
+        """What the step before has changed, then this step's gradients, activations and answers."""
         from modelwright.training.doctor.look import Weights, answers_of, layers_of
 
         chart, step = self.chart, loop.progress.step
-        seen = self.watcher.measured() if self.watcher is not None else {}
-        outputs = self.watcher.outputs if self.watcher is not None else ()
+        seen = self.watcher.measured() if self.watcher is not None and is_look(step) else {}
         self._close()
         if not chart.looks:
             self._begin(loop, layers_of(loop.network, seen.get("order", [])))
-        weights = Weights(loop.network, chart.layers)
-        self._compare(weights)
+        if self.weights is None:
+            self.weights = Weights(loop.network, chart.layers)
+        weights = self.weights
+        self._compare(loop, weights)
         if not is_look(step):
             return
         self._read_losses(loop, float(loss))
         gradient, size = weights.norms(loop.scaler.get_scale() if loop.scaler is not None else 1.0)
-        look = {
+        outputs = self.watcher.outputs if self.watcher is not None else ()
+        chart.add_look({
             "step": step, "loss": float(loss), "factor": loop.rate(step, loop.progress.scores),
-            "gradient": gradient, "weight": size, "update": [], **seen, **answers_of(outputs, batch),
-        }  # fmt: skip
-        self.gradient = weights.gradient_sample().double().tolist()
-        chart.add_look(look)
-        self._watch_update(loop, weights, look)
+            "gradient": gradient, "weight": size, **seen, **answers_of(outputs, batch),
+        })  # fmt: skip
+        self.sample = weights.sample()
+        if is_pair(step):
+            self.gradient = weights.gradient_sample().double().tolist()
 
     def validated(self, loop: Loop, event: Mapping[str, Any]) -> None:
         """Take in a validation."""
         self._read_losses(loop, None)
         kept = ("step", "epoch", "loss", "validation_loss", "score")
         self.chart.validations.append({name: event[name] for name in kept if name in event})
-        self._judge(loop)
+        self._judge(loop, "validation")
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
         return {"chart": self.chart.to_plain(), "gradient": self.gradient,
+                "sample": [part.double().tolist() for part in self.sample],
                 "verdicts": [verdict.event() for verdict in self.verdicts]}  # fmt: skip
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -145,9 +157,16 @@ class Doctor:
         self._close()
         self.chart = Chart.from_plain(state["chart"])
         self.gradient = list(state["gradient"])
+        self.sample = self._as_sample(state["sample"])
+        self.weights = None
         self.verdicts = [as_verdict(event) for event in state["verdicts"]]
 
     # Parts -----------------------------------------------------------------------------------------------------------
+
+    def _as_sample(self, parts: list[list[float]]) -> list[Tensor]:
+        import torch
+
+        return [torch.tensor(part) for part in parts]
 
     def _begin(self, loop: Loop, layers: list[str]) -> None:
         """What does not change during a training, read at its first look."""
@@ -165,9 +184,6 @@ class Doctor:
     def _close(self) -> None:
         if self.watcher is not None:
             self.watcher.close()
-        if self.handle is not None:
-            self.handle.remove()
-        self.watcher = self.handle = None
 
     def _read_losses(self, loop: Loop, newest: float | None) -> None:
         """Losses of the steps since the last time, read from what the loop keeps anyway."""
@@ -177,47 +193,42 @@ class Doctor:
         if newest is not None:
             self.chart.curve.add([newest])
 
-    def _compare(self, weights: Any) -> None:
-        """How far the gradient of the step after a look agrees with the look's: the signal in the noise."""
-        now = weights.gradient_sample().double().tolist() if self.gradient else []
-        if now and len(now) == len(self.gradient) and self.chart.looks:
+    def _compare(self, loop: Loop, weights: Weights) -> None:
+        """At the step after a look: what the look's step has changed, and whether the two gradients agree."""
+        if not self.sample:
+            return
+        look = self.chart.looks[-1]
+        look["update"] = weights.relative_change(self.sample)
+        if self.gradient:
+            now = weights.gradient_sample().double().tolist()
             dot = sum(a * b for a, b in zip(now, self.gradient, strict=True))
             size = math.sqrt(sum(a * a for a in now) * sum(b * b for b in self.gradient))
-            self.chart.looks[-1]["agreement"] = dot / size if size > 0 else math.nan
-        self.gradient = []
+            look["agreement"] = dot / size if size > 0 else math.nan
+        self.sample, self.gradient = [], []
+        self._judge(loop, "look")
 
-    def _watch_update(self, loop: Loop, weights: Any, look: dict[str, Any]) -> None:
-        sample = weights.sample() if weights.parameters else None
-
-        def stepped(*_: Any) -> None:
-            if self.handle is not None:
-                self.handle.remove()
-                self.handle = None
-            if sample is not None:
-                look["update"] = weights.relative_change(sample)
-            self._judge(loop)
-
-        self.handle = loop.optimizer.register_step_post_hook(stepped)
-
-    def _judge(self, loop: Loop) -> None:
-        told, self.suspects = judge(self.chart)
+    def _judge(self, loop: Loop, moment: Moment) -> None:
+        told, self.suspects = judge(self.chart, moment)
         for verdict in told:
             self.verdicts.append(verdict)
             loop.tell_history(verdict.event())
 
 
-def judge(chart: Chart) -> tuple[list[Verdict], bool]:
+def judge(chart: Chart, moment: Moment) -> tuple[list[Verdict], bool]:
     """What is wrong by the chart and was not told yet, the surest first; and whether something more is suspected.
 
     Told faults are noted in the chart.
     """
     found: dict[str, Verdict] = {}
     suspects = False
-    for name, symptom in all_symptoms().items():
-        verdict = None if name in chart.told else symptom.find(chart)
-        suspects |= verdict is not None and verdict.confidence >= SUSPECT
-        if verdict is not None and verdict.confidence >= TELL:
-            found[name] = verdict
+    for symptom in _symptoms_of(moment):
+        verdict = symptom.find(chart) if symptom.name not in chart.told else None
+        if verdict is not None:
+            suspects |= verdict.confidence >= SUSPECT
+            if verdict.confidence >= TELL:
+                found[symptom.name] = verdict
+    if not found:
+        return [], suspects
     told = [replace(verdict, step=chart.step) for verdict in found.values()
             if not _is_consequence(verdict, found, chart.told)]  # fmt: skip
     chart.told |= {verdict.fault: verdict.confidence for verdict in told}
@@ -239,6 +250,11 @@ def _is_consequence(verdict: Verdict, found: Mapping[str, Verdict], told: Mappin
 def all_symptoms() -> dict[str, Symptom]:
     """Every symptom of the registry, plug-ins included."""
     return registry.methods("doctor")
+
+
+@cache
+def _symptoms_of(moment: Moment) -> list[Symptom]:
+    return [symptom for symptom in all_symptoms().values() if moment in symptom.moments]
 
 
 def as_verdict(event: Mapping[str, Any]) -> Verdict:

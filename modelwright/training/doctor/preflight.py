@@ -51,4 +51,4 @@ def verdicts_of(facts: Mapping[str, Any]) -> tuple[Verdict, ...]:
     chart = Chart(facts=dict(facts), layers=list(facts.get("layers", [])))
     if "first_look" in facts:
         chart.looks.append(facts["first_look"])
-    return tuple(judge(chart)[0])
+    return tuple(judge(chart, "before")[0])

@@ -55,5 +55,7 @@ def find_targets(chart: Chart) -> Verdict | None:
     )  # fmt: skip
 
 
-INPUTS = Symptom(name="unscaled_inputs", find=find_inputs, caused_by=("not_finite",))
-TARGETS = Symptom(name="unscaled_targets", find=find_targets, caused_by=("not_finite", "loss_spikes"))
+INPUTS = Symptom(name="unscaled_inputs", find=find_inputs, moments=("before",), caused_by=("not_finite",))
+TARGETS = Symptom(
+    name="unscaled_targets", find=find_targets, moments=("before",), caused_by=("not_finite", "loss_spikes")
+)

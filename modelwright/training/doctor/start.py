@@ -26,7 +26,7 @@ def find(chart: Chart) -> Verdict | None:
 
 
 SYMPTOM = Symptom(
-    name="loss_at_start",
+    name="loss_at_start", moments=("before",),
     find=find,
     caused_by=("exploding_gradients", "unscaled_inputs", "unscaled_targets", "class_collapse", "not_finite",
                "loss_spikes", "saturated_units", "learning_rate_high"),

@@ -22,6 +22,8 @@ def find_dead(chart: Chart) -> Verdict | None:
     >>> find_dead(Chart(looks=looks)).words[:51]
     '100% of the units of `relu after 0` are silent on e'
     """
+    if not chart.looks or max(chart.looks[-1].get("dead", ()), default=0.0) < DEAD / 2:
+        return None
     share, name = _worst(chart.looks[-3:], "dead")
     if len(chart.looks) < 2 and chart.step >= 0:
         return None
@@ -47,6 +49,8 @@ def find_saturated(chart: Chart) -> Verdict | None:
     {'what': 'initialise'}
     """
     early = [look for look in chart.looks if look["step"] <= max(3, EARLY * chart.n_steps)][-3:]
+    if not early or max(early[-1].get("saturated", ()), default=0.0) < SATURATED / 2:
+        return None
     share, name = _worst(early, "saturated")
     if len(early) < 2 and chart.step >= 0:
         return None
@@ -73,13 +77,13 @@ def _odds(share: float) -> float:
 
 
 DEAD_UNITS = Symptom(
-    name="dead_units",
+    name="dead_units", moments=("before", "look"),
     find=find_dead,
     caused_by=("unscaled_inputs", "unscaled_targets", "learning_rate_high", "not_finite", "loss_spikes",
                "exploding_gradients"),
 )  # fmt: skip
 SATURATED_UNITS = Symptom(
-    name="saturated_units",
+    name="saturated_units", moments=("before", "look"),
     find=find_saturated,
     caused_by=("unscaled_inputs", "learning_rate_high", "not_finite", "loss_spikes", "exploding_gradients",
                "class_collapse"),

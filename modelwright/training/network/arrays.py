@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from modelwright_runtime.signature import ArrayInput, Task
 
 MOST_MEMORY_BYTES = 2 * 2**30  # of one array; larger ones are written to a file and mapped
+PLACES_IMAGE_SIZE = 256
 CHUNK_BYTES = 64 * 2**20
 MOST_BYTES_AT_ONCE = 256 * 2**20
 
@@ -86,7 +87,9 @@ def prepare(
     import numpy as np
 
     features = registry.verbs("features")
-    arrays_spec = features.ArraysSpec.parse(deep.arrays, where="arrays")
+    places = {rows.schema[name].kind for name in rows.schema.of_role("target")} & {"boxes", "mask"}
+    sizes = {"max_image_size": PLACES_IMAGE_SIZE} if places else {}  # where a thing is needs finer pictures than what
+    arrays_spec = features.ArraysSpec.parse({**sizes, **deep.arrays}, where="arrays")
     fitted, valid = _take(rows, fit_rows), _take(rows, valid_rows if valid_rows is not None else fit_rows[:1])
     rng = stream(seed, "training", "arrays")
     inputs = features.learn_arrays(fitted, rows.schema.features, arrays_spec, rng=rng)

@@ -133,7 +133,8 @@ def _designed(
     network = networks.build(spec, prepared.inputs, prepared.tasks, seed=seed, n_rows=n_rows)
     _set_scales(network, prepared)
     work = work_of(network, [_first(source) for source in prepared.fit.inputs])
-    loop, told = plan_loop(task.deep, n_rows, work, task.spec.budget, patient=patient)
+    texts = {array.form for array in prepared.inputs} == {"tokens"}
+    loop, told = plan_loop(task.deep, n_rows, work, task.spec.budget, patient=patient, texts=texts)
     network.work_per_step = FORWARD_AND_BACK * work * loop.batch_size
     return network, loop, told
 
