@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from modelwright.core import registry
 from modelwright.core.data import ROW_ID, Dataset, Decision
 from modelwright.core.errors import UserError
 from modelwright.core.rng import stream_seed
 from modelwright.core.values import Candidate, Splits, Trained, Watch
-from modelwright.training.loop.fit import Fit, fit
+from modelwright.training.loop.fit import Fit
 from modelwright.training.loop.spec import LoopSpec
 from modelwright.training.network.answers import (
     Answers,
@@ -43,6 +43,8 @@ FOLDS_BELOW_ROWS = 1_000
 REFIT_BELOW_ROWS = 20_000
 CHECKED_ROWS = 1_000
 PLANNED_ROWS = 2_000
+PLACES = ("detection", "segmentation")
+LOOP_CHANGES = ("learning_rate", "clip_norm", "warm_up")
 WORTH_THREADS = 3e8  # floating-point operations of a step
 
 
@@ -88,14 +90,15 @@ def train_network(
     Raises `UserError`: `train.*`, and those of arrays, networks, augmentation and optimizers.
     """
     task = _read(data, splits, spec, seed=seed, watch=watch, folder=folder)
-    few = task.rows.n_rows < FOLDS_BELOW_ROWS
+    places = {task.rows.schema[name].kind for name in task.rows.schema.of_role("target")} & {"boxes", "mask"}
+    few = task.rows.n_rows < FOLDS_BELOW_ROWS and not places
     refit = task.deep.refit if task.deep.refit is not None else task.rows.n_rows <= REFIT_BELOW_ROWS
     pairs = task.pairs if few else (task.pairs[-1] if splits.ordered else task.pairs[0],)
     validated = [_learn(task, fit_rows, valid, f"fold-{number}") for number, (fit_rows, valid) in enumerate(pairs)]
     answers = [answers_of(one.network, one.prepared.validation, one.prepared.scales) for one in validated]
     first = validated[0]
     avoid, about_labels = _harmful(task, first)
-    kept = _learn(task, _all_rows(task), None, "all", avoid) if refit or len(pairs) > 1 else first
+    kept = _learn(task, _all_rows(task), None, "all", avoid, validated) if refit or len(pairs) > 1 else first
     kept = replace(kept, fit=replace(kept.fit, network=calibrate(kept.network, kept.prepared.tasks, answers)))
     told = [
         Decision("training", "validation", f"{len(pairs)} folds" if len(pairs) > 1 else "one fold",
@@ -133,10 +136,16 @@ def _designed(
     network = networks.build(spec, prepared.inputs, prepared.tasks, seed=seed, n_rows=n_rows)
     _set_scales(network, prepared)
     work = work_of(network, [_first(source) for source in prepared.fit.inputs])
-    texts = {array.form for array in prepared.inputs} == {"tokens"}
-    loop, told = plan_loop(task.deep, n_rows, work, task.spec.budget, patient=patient, texts=texts)
+    loop, told = plan_loop(task.deep, n_rows, work, task.spec.budget, patient=patient, about=_about(prepared))
     network.work_per_step = FORWARD_AND_BACK * work * loop.batch_size
     return network, loop, told
+
+
+def _about(prepared: Prepared) -> Literal["", "texts", "places"]:
+    """What the task is about, where that says how it is best learned."""
+    if any(aim.kind in PLACES for aim in prepared.tasks):
+        return "places"
+    return "texts" if {array.form for array in prepared.inputs} == {"tokens"} else ""
 
 
 def _read(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, folder: Path | None) -> Task:
@@ -177,12 +186,14 @@ def _all_rows(task: Task) -> np.ndarray:
 
 
 def _learn(
-    task: Task, fit_rows: np.ndarray, valid_rows: np.ndarray | None, name: str, avoid: frozenset[str] = frozenset()
-) -> Learned:
+    task: Task, fit_rows: np.ndarray, valid_rows: np.ndarray | None, name: str, avoid: frozenset[str] = frozenset(),
+    before: Sequence[Learned] = (),
+) -> Learned:  # fmt: skip
     """One network, trained on some rows and scored on others."""
     prepared = prepare(task.rows, fit_rows, valid_rows, task.spec, task.deep, task.weights, seed=task.seed)
     seed = stream_seed(task.seed, "training", "network", name)
     network, loop, told = _designed(task, prepared, len(fit_rows), seed, patient=valid_rows is not None)
+    loop = _healed(loop, before)
     task.watch({"stage": "training", "event": "note", "text": _what(network, prepared, loop, name)})
     with _threads(cast(float, network.work_per_step)):
         augment, more = _augment(task, prepared, avoid)
@@ -214,9 +225,12 @@ def _threads(work_per_step: float) -> Iterator[None]:
 def _fit(
     task: Task, network: nn.Module, prepared: Prepared, loop: LoopSpec, augment: Any, which: tuple[int, str]
 ) -> Fit:
+    from modelwright.training.doctor.care import care
+
     seed, name = which
-    return fit(
-        network, prepared.fit, loop,
+    mode = task.deep.doctor if prepared.has_validation or task.deep.doctor == "off" else "advise"
+    return care(
+        lambda changes: _rebuilt(task, network, prepared, changes, seed), prepared.fit, loop, mode=mode,
         objective=_objective(task, prepared),
         validation=prepared.validation_or_none,
         score=score_of(prepared.tasks),
@@ -226,6 +240,39 @@ def _fit(
         seed=seed % 2**31, identity=repr((task.spec.to_plain(), prepared.digest)),
         watch=lambda event: task.watch({**event, "fit": name}),
     )  # fmt: skip
+
+
+def _rebuilt(
+    task: Task, network: nn.Module, prepared: Prepared, changes: Sequence[Mapping[str, Any]], seed: int
+) -> nn.Module | None:
+    """The network with the doctor's changes, drawn anew; None for a change that our networks have no setting for."""
+    if not changes:
+        return network
+    networks = registry.verbs("networks")
+    spec = networks.NetworkSpec.parse(task.deep.network, where="network")
+    for change in changes:
+        if change["what"] == "initialise":
+            spec = spec.but(initialise="he")
+        elif change["what"] == "capacity":
+            spec = spec.but(width=min(1024, (spec.width or 64) * int(change["times"])))
+        elif change["what"] in ("regularise", "dropout"):
+            spec = spec.but(dropout=change.get("dropout", change.get("value")))
+        else:
+            return None
+    made = networks.build(spec, prepared.inputs, prepared.tasks, seed=seed, n_rows=prepared.fit.n_rows)
+    _set_scales(made, prepared)
+    return cast("nn.Module", made)
+
+
+def _healed(loop: LoopSpec, fitted: Sequence[Learned]) -> LoopSpec:
+    """The loop with the changes that helped when folds were validated, for the final fit, which nothing scores."""
+    from modelwright.training.doctor.changes import Setup, changed
+
+    for event in (event for one in fitted[:1] for event in one.fit.history):
+        kept = event["event"] == "verdict" and event.get("healed") and event["change"]["what"] in LOOP_CHANGES
+        setup = changed(Setup(loop, fitted[0].prepared.fit, None), event["change"]) if kept else None
+        loop = loop if setup is None else setup.spec
+    return loop
 
 
 def _parts_of(network: nn.Module) -> tuple[Decision, ...]:

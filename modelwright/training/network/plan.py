@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from modelwright.core.data import Decision
 from modelwright.training.loop.spec import LoopSpec
@@ -18,23 +18,31 @@ EPOCHS_OF_TEXTS = {"quick": 5, "standard": 10, "thorough": 20}
 LEAST_STEPS = {"quick": 300, "standard": 1_000, "thorough": 3_000}
 MOST_WORK = {"quick": 3e11, "standard": 3e12, "thorough": 3e13}
 """Floating-point operations of the whole training: some 20 s, 3 minutes, half an hour on two cores."""
+PLACES_SHARE = 4
+"""Where things are in a picture costs more than what it shows: so many times the work, and few rows a step."""
 FORWARD_AND_BACK = 3  # a backward pass costs two forward ones
 
 
 def plan_loop(
-    spec: DeepSpec, n_rows: int, work_per_row: float, budget: str, *, patient: bool, texts: bool = False
+    spec: DeepSpec,
+    n_rows: int,
+    work_per_row: float,
+    budget: str,
+    *,
+    patient: bool,
+    about: Literal["", "texts", "places"] = "",
 ) -> tuple[LoopSpec, list[Decision]]:
     """The loop's settings, every one a function of rows, work and budget where the user says nothing.
 
     >>> plan_loop(DeepSpec(), 60_000, 1e6, "standard", patient=True)[0].batch_size
     128
     """
-    batch_size = int(spec.loop.get("batch_size", 0)) or next(
-        size for most, size in ((500, 16), (5_000, 32), (50_000, 64), (2**62, 128)) if n_rows < most
-    )
-    passes = (EPOCHS_OF_TEXTS if texts else EPOCHS)[budget]
+    usual = next(size for most, size in ((500, 16), (5_000, 32), (50_000, 64), (2**62, 128)) if n_rows < most)
+    batch_size = int(spec.loop.get("batch_size", 0)) or (max(2, usual // 4) if about == "places" else usual)
+    passes = (EPOCHS_OF_TEXTS if about == "texts" else EPOCHS)[budget]
     wanted = max(passes * n_rows / batch_size, LEAST_STEPS[budget])
-    affordable = MOST_WORK[budget] / (FORWARD_AND_BACK * max(work_per_row, 1.0) * batch_size)
+    allowed = MOST_WORK[budget] * (PLACES_SHARE if about == "places" else 1)
+    affordable = allowed / (FORWARD_AND_BACK * max(work_per_row, 1.0) * batch_size)
     n_steps = max(round(min(wanted, affordable)), min(round(wanted), -(-n_rows // batch_size)))
     epochs = n_steps * batch_size / n_rows
     chosen: dict[str, Any] = {

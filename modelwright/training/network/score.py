@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 Score = Callable[[tuple["Tensor", ...], tuple["Tensor", ...]], float]
 
 
-def score_of(tasks: Sequence[Task]) -> Score:
+def score_of(tasks: Sequence[Task]) -> Score | None:
     """(raw outputs, targets) -> the mean of the tasks' scores; higher is better.
 
     Classes are scored by their accuracy and, among equals, by log loss: a network that is still getting better
     at telling classes apart grows too sure of itself long before, which a temperature mends afterwards. Values
-    are scored by the share of variance explained.
+    are scored by the share of variance explained. Boxes are scored by the loss alone: None.
     """
+    if any(task.kind == "detection" for task in tasks):
+        return None
 
     def score(outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...]) -> float:
         parts = [_one(task, output, target) for task, output, target in zip(tasks, outputs, targets, strict=True)]
