@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from modelwright_runtime.signature import ArrayInput, Task
 
 _LARGE_PIXELS = 48
+_SMALL_PIXELS = 16
 _MANY_ROWS = 50_000
 _WORDS_OF_SIDES = re.compile(r"\b(left|right|clockwise|east|west|arrow|mirror(ed)?)\b", re.IGNORECASE)
 
@@ -61,6 +62,8 @@ def _image(arrays: Sequence[ArrayInput], tasks: Sequence[Task], n_rows: int) -> 
     coloured = all(array.settings.get("channels", 3) >= 3 for array in arrays)
     side = min(int(array.settings.get(name, _LARGE_PIXELS)) for array in arrays for name in ("height", "width"))
     sided = next((name for task in tasks for name in task.classes if _is_sided(name)), None)
+    if side < _SMALL_PIXELS:
+        return [], f"pictures of fewer than {_SMALL_PIXELS} pixels lose too much when they are moved"
     uses = [_use("rotate", degrees=8.0), _use("scale", factor=1.1), _use("crop", reach=0.1)]
     if coloured and side >= _LARGE_PIXELS:
         uses.append(_use("colour", brightness=0.2, contrast=0.2, saturation=0.2, hue=0.0))

@@ -32,7 +32,6 @@ class DeepSpec(Spec):
     doctor: Literal["off", "advise", "heal"] = Field(
         default="advise", description="watch the training and say what is wrong; or also try the remedy"
     )
-    start: str | None = Field(default=None, description="a package whose network's weights to begin from")
     refit: bool | None = Field(
         default=None, description="train once more on all rows after validation; unset: up to 20,000 rows"
     )
