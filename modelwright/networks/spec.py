@@ -87,13 +87,15 @@ def default_encoder(input: ArrayInput, n_rows: int | None = None, tasks: tuple[T
     if input.form == "series":
         if "forecast" in kinds:
             return Use(method="series_linear"), "a linear map of the normalised past is hard to beat in forecasting"
-        if n_rows is not None and n_rows < 500:
-            return Use(method="series_rocket"), "few series: random convolutions need no learning"
+        if n_rows is not None and n_rows < 500 and int(input.settings.get("length", 0)) >= 50:
+            return Use(method="series_rocket"), "few series, and long enough: random convolutions need no learning"
         return Use(method="series_tcn"), "dilated convolutions see short and long patterns"
     if "segmentation" in kinds:
-        return Use(method="image_unet"), "masks need a map at full resolution"
+        return Use(method="image_unet", settings={"channels": 8 if few else 16}), "masks need a map at full resolution"
     if "detection" in kinds:
-        return Use(method="image_unet", settings={"stride": 8}), "boxes need a fine map that has seen the surroundings"
+        return Use(
+            method="image_unet", settings={"stride": 8, "channels": 8 if few else 16}
+        ), "boxes need a fine map that has seen the surroundings"
     return Use(method="image_cnn", settings={"channels": 16 if few else 32}), "a small convolutional network"
 
 

@@ -31,10 +31,10 @@ class AudioCnnSpec(Spec):
 
 
 def build(spec: AudioCnnSpec, input: ArrayInput) -> nn.Module:
-    """Float32 (n, n_samples) to (n, width = 2 * channels * 2^(depth - 1)): mean and maximum over time and bands.
+    """Float32 (n, n_samples) to (n, width = 2 * channels * 2^(depth - 1)): mean and maximum over time.
 
-    The spectrogram is made in the network, by convolution with sines and cosines, and each row's is brought to mean 0
-    and deviation 1, so that loudness does not matter. Silence gives zeros. The map is (n, steps, width / 2), for
+    The spectrogram is made in the network, by convolution with sines and cosines; each row's bands are brought to mean
+    0 and the row to deviation 1, so that neither loudness nor the microphone matters. Silence gives zeros. The map is (n, steps, width / 2), for
     sequences.
 
     Reference: Hershey et al. (2017), "CNN Architectures for Large-Scale Audio Classification".

@@ -21,7 +21,7 @@ class SeriesRocketSpec(Spec):
 
     kernels: int = Field(default=1000, ge=4, le=100_000, description="random kernels; each gives two numbers")
     normalise: Normalise = Field(default="column", description="what a step is measured by")
-    dropout: float = Field(default=0.3, ge=0, lt=1, description="share of those numbers left out in training")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="share of those numbers left out in training")
 
 
 def build(spec: SeriesRocketSpec, input: ArrayInput) -> nn.Module:
