@@ -2,6 +2,8 @@
 #
 #   make run                                  the hospital example: messy table -> report -> package
 #   make run DATA=homes.csv TARGET=price      any other table
+#   make example NAME=image                   a network: text, image, audio, forecast, sensor, detection, several, transfer
+#   make example NAME=image FROM=folder       the same on data of yours: examples/deep/README.md
 #   make test                                 everything that CI checks
 #   make check                                format, lint and types alone
 #   make bench NAME=spine                     a benchmark, side by side with its peer
@@ -14,10 +16,11 @@ BIN := $(VENV)/bin
 DATA ?=
 TARGET ?=
 NAME ?= spine
+FROM ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: run test check bench bless help clean
+.PHONY: run example test check bench bless help clean
 
 help:
 	@sed -n 's/^#   //p' $(MAKEFILE_LIST)
@@ -41,6 +44,18 @@ ifeq ($(DATA),)
 	@$(BIN)/python examples/hospital/run.py
 else
 	@$(BIN)/wright run '$(DATA)' $(if $(TARGET),--target '$(TARGET)')
+endif
+
+$(VENV)/.deep: $(VENV)/.run
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e './runtime' -e '.[deep]'
+	@touch $@
+
+example: $(VENV)/.deep
+	@$(if $(FROM),,test -d examples/deep/$(NAME)/data ||) $(BIN)/python examples/deep/make.py '$(NAME)' $(if $(FROM),'$(FROM)')
+ifeq ($(NAME),transfer)
+	@$(BIN)/python examples/deep/transfer/run.py
+else
+	@$(BIN)/wright run examples/deep/$(NAME)/recipe.yaml
 endif
 
 check: $(VENV)/.test

@@ -191,7 +191,7 @@ def load(folder: Path, n_days: int = 150) -> None:
     oil[0] = 25.0
     for hour in hours[1:]:
         oil[hour] = oil[hour - 1] + 0.15 * (0.8 * air[hour] + 1.5 * demand[hour] - oil[hour - 1]) + rng.normal(0, 0.2)
-    start = datetime(2016, 7, 1)  # noqa: DTZ001 - local time without a zone, as such files have it
+    start = datetime(2016, 7, 1)
     rows = (
         (start + timedelta(hours=int(hour)), round(demand[hour], 3), round(air[hour], 2), round(oil[hour], 3))
         for hour in hours
