@@ -313,7 +313,8 @@ def _tell_windowed(made: Cleaned, before: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tell_split(splits: Splits) -> dict[str, Any]:
     n_folds = len({int(fold) for fold in set(splits.folds.tolist()) if fold >= 0})
-    told = f"{splits.kind}: {len(splits.train):,} rows to train on in {n_folds} folds, {len(splits.test):,} held out"
+    folds = "1 fold" if n_folds == 1 else f"{n_folds} folds"
+    told = f"{splits.kind}: {len(splits.train):,} rows to train on in {folds}, {len(splits.test):,} held out"
     return {"told": told, "decisions": splits.decisions, "kind": splits.kind}
 
 

@@ -102,7 +102,7 @@ def train_network(
     kept = replace(kept, fit=replace(kept.fit, network=calibrate(kept.network, kept.prepared.tasks, answers)))
     told = [
         Decision("training", "validation", f"{len(pairs)} folds" if len(pairs) > 1 else "one fold",
-                 "few rows: every fold is scored" if few else "rows enough: one fold tells"),
+                 _why_validated(len(pairs), few, len(task.pairs))),
         Decision("training", "final fit", "all training rows" if kept is not first else "the validated network",
                  "few rows: none is left out" if kept is not first else "many rows: its best weights are kept"),
         *about_labels,
@@ -139,6 +139,12 @@ def _designed(
     loop, told = plan_loop(task.deep, n_rows, work, task.spec.budget, patient=patient, about=_about(prepared))
     network.work_per_step = FORWARD_AND_BACK * work * loop.batch_size
     return network, loop, told
+
+
+def _why_validated(n_scored: int, few: bool, n_folds: int) -> str:  # noqa: FBT001
+    if n_folds == 1:
+        return "the split has one part to validate on"
+    return "few rows: every fold is scored" if few and n_scored > 1 else "one fold of them tells enough, and is quicker"
 
 
 def _about(prepared: Prepared) -> Literal["", "texts", "places"]:
