@@ -34,8 +34,8 @@ def build(spec: AudioCnnSpec, input: ArrayInput) -> nn.Module:
     """Float32 (n, n_samples) to (n, width = 2 * channels * 2^(depth - 1)): mean and maximum over time.
 
     The spectrogram is made in the network, by convolution with sines and cosines; each row's bands are brought to mean
-    0 and the row to deviation 1, so that neither loudness nor the microphone matters. Silence gives zeros. The map is (n, steps, width / 2), for
-    sequences.
+    0 and the row to deviation 1, so that neither loudness nor the microphone matters. Silence gives zeros. The map is
+    (n, steps, width / 2), for sequences.
 
     Reference: Hershey et al. (2017), "CNN Architectures for Large-Scale Audio Classification".
 

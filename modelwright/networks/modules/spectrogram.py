@@ -14,7 +14,9 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from modelwright_runtime.signature import ArrayInput
 
-LEAST_POWER = 1e-10  # of a window, against a full-scale tone: 100 dB down, the noise of 16-bit sound
+# Power of a window is told against 100 dB under a full-scale tone, the noise of 16-bit sound. It is multiplied, for
+# the writer of ONNX graphs takes the addition of less than 1e-8 for nothing and leaves it out.
+LOUDEST = 1e10
 LEAST_DEVIATION = 0.1  # of a row's logarithms: silence must not be blown up
 
 
@@ -39,11 +41,17 @@ class LogMel(nn.Module):
         self.mels, self.steps = mels, (n_samples + 2 * self.before - window) // self.hop + 1
 
     def forward(self, sound: Tensor) -> Tensor:
-        """(n, mels, steps)."""
+        """(n, mels, steps). In float32 also where the rest is in half precision, which cannot hold it."""
+        if torch.is_autocast_enabled(sound.device.type):
+            with torch.autocast(sound.device.type, enabled=False):
+                return self._loud(sound.float())
+        return self._loud(sound)
+
+    def _loud(self, sound: Tensor) -> Tensor:
         parts = nn.functional.conv1d(sound.unsqueeze(1), self.waves, stride=self.hop, padding=self.before)
         real, imaginary = parts.chunk(2, dim=1)
         power = torch.matmul(self.bands, real.square() + imaginary.square())
-        loud = torch.log(power + LEAST_POWER)
+        loud = torch.log(power + 1.0)
         mean = loud.mean(dim=2, keepdim=True)
         away = loud - mean
         deviation = away.square().mean(dim=(1, 2), keepdim=True).sqrt()
@@ -60,7 +68,7 @@ def _waves(window: int, n_bins: int) -> Tensor:
 
 
 def _bands(rate: int, n_bins: int, mels: int) -> Tensor:
-    """(mels, n_bins): triangles that rise and fall evenly in mels; each sums to 1, and none is empty."""
+    """(mels, n_bins): triangles that rise and fall evenly in mels; each sums to `LOUDEST`, and none is empty."""
     top = 2595.0 * math.log10(1.0 + rate / 2.0 / 700.0)
     edges = 700.0 * (10.0 ** (torch.linspace(20.0, top, mels + 2, dtype=torch.float64) / 2595.0) - 1.0)
     places = torch.linspace(0.0, rate / 2.0, n_bins, dtype=torch.float64)
@@ -68,4 +76,4 @@ def _bands(rate: int, n_bins: int, mels: int) -> Tensor:
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     low, high = torch.minimum(low, centre - width), torch.maximum(high, centre + width)
     triangles = torch.minimum((places - low) / (centre - low), (high - places) / (high - centre)).clamp(min=0.0)
-    return (triangles / triangles.sum(dim=1, keepdim=True)).float()
+    return (LOUDEST * triangles / triangles.sum(dim=1, keepdim=True)).float()
