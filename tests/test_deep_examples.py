@@ -1,15 +1,10 @@
-"""The deep examples on their stand-ins: all parse and find their data; two run from raw files to a package."""
+"""The deep examples on their stand-ins: all parse and find their data."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -67,25 +62,3 @@ def test_a_set_of_yours_takes_the_place_of_the_stand_in(tmp_path: Path) -> None:
     folder = _maker().make("text", tmp_path, folder=tmp_path / "data")
     lines = (folder / "texts.csv").read_text().splitlines()
     assert lines == ["text,kind,split", "How far is it ?,number,train", "Where is it ?,place,train"]
-
-
-@pytest.mark.parametrize(("name", "loop", "better"), [("text", {"epochs": 9}, 0.7), ("sensor", {"epochs": 6}, 0.5)])
-def test_an_example_runs_from_raw_rows_to_a_package(
-    made: Path, tmp_path: Path, name: str, loop: dict[str, Any], better: float
-) -> None:
-    import yaml
-
-    pytest.importorskip("torch")
-    plain = yaml.safe_load((made / name / "recipe.yaml").read_text(encoding="utf-8"))
-    plain["train"]["network"] |= {"loop": loop, "refit": False}
-    plain["evaluate"] = {"n_bootstrap": 100}
-    recipe = made / name / "short.yaml"
-    recipe.write_text(yaml.safe_dump(plain), encoding="utf-8")
-    command = [sys.executable, "-m", "modelwright", "run", str(recipe), "--store", str(tmp_path / "store"), "--json"]
-    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=one_thread)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["event"] == "finished"
-    assert told["metrics"]["accuracy"] > better, told["metrics"]
-    assert (tmp_path / "store" / "out" / name / f"{name}.wright").is_file()
