@@ -1,30 +1,107 @@
-"""One case run: with the doctor looking on, or with its help."""
+"""One case run: with the doctor looking on, and with its help."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import reduce
 from typing import Any
 
 import torch
 from torch.nn import functional
 
+from benchmarks.doctor.autotrainer import AutoTrainer
 from benchmarks.doctor.cases import Case
-from benchmarks.doctor.networks import build
+from benchmarks.doctor.networks import Plan, build, mended
+from modelwright.training.doctor.care import care
+from modelwright.training.doctor.examine import examine
+from modelwright.training.doctor.observer import Doctor
+from modelwright.training.doctor.preflight import verdicts_of
 from modelwright.training.loop.examples import Examples
 from modelwright.training.loop.fit import Loop, Observer
 
 
 @dataclass
-class Result:
-    """What came of a run."""
+class Record:
+    """What came of one case. Steps are -1 before the first step. `told` are (step, fault, confidence)."""
 
-    case: str
-    score: float
-    verdicts: list[dict[str, Any]]
-    cpu_s: float
-    more: dict[str, Any] = field(default_factory=dict)
+    name: str
+    fault: str
+    mechanism: str
+    half: str
+    family: str
+    n_steps: int
+    told: list[tuple[int, str, float]] = field(default_factory=list)
+    autotrainer: list[tuple[int, str]] = field(default_factory=list)
+    score: float = 0.0  # untreated
+    healthy: float | None = None
+    healed: float | None = None
+    trials: list[dict[str, Any]] = field(default_factory=list)
+    cpu_s: float = 0.0
+
+    def to_plain(self) -> dict[str, Any]:
+        """For a file."""
+        return asdict(self)
+
+
+def assess(case: Case, *, heal: bool) -> Record:
+    """Run a case with the doctor and AutoTrainer looking on; a spoiled one also healthy, and in care."""
+    began = time.process_time()
+    train, validation, _ = rows_of(case)
+    record = Record(case.name, case.fault, case.mechanism, case.half, case.plan.family, case.spec.max_steps or 0)
+    facts = examine(build(case.plan, case.problem), train, objective_of(case), validation=validation,
+                    batch_size=case.spec.batch_size, seed=case.number)  # fmt: skip
+    before = verdicts_of(facts)
+    doctor, other = Doctor(facts, before), AutoTrainer(-(-train.n_rows // case.spec.batch_size))
+    record.score = run_plain(case, (doctor, other))
+    verdicts = [*before, *doctor.verdicts]
+    record.told = [(verdict.step, verdict.fault, round(verdict.confidence, 3)) for verdict in verdicts]
+    record.autotrainer = other.found
+    if case.healthy is not None and heal:
+        record.healthy = run_plain(case.healthy)
+        record.healed, record.trials = run_in_care(case)
+    record.cpu_s = time.process_time() - began
+    return record
+
+
+def run_plain(case: Case, observers: tuple[Observer, ...] = ()) -> float:
+    """Train a case as it is; the score of the finished network."""
+    train, validation, _ = rows_of(case)
+    loop = Loop(
+        build(case.plan, case.problem), train, case.spec, objective=objective_of(case), validation=validation,
+        score=score_of(case), observers=observers, seed=case.number,
+    )  # fmt: skip
+    loop.run()
+    return judged(case, loop.finish().network)
+
+
+def run_in_care(case: Case) -> tuple[float, list[dict[str, Any]]]:
+    """Train a case with the doctor healing; the score of the finished network, and the trials."""
+    train, validation, _ = rows_of(case)
+
+    def built(changes: tuple[Any, ...]) -> torch.nn.Module | None:
+        plan = reduce(lambda plan, change: plan and mended(plan, change), changes, _maybe(case.plan))
+        return build(plan, case.problem) if plan is not None else None
+
+    run = care(built, train, case.spec, objective=objective_of(case), validation=validation, score=score_of(case),
+               seed=case.number)  # fmt: skip
+    trials = [dict(event) for event in run.history if event["event"] == "trial"]
+    return judged(case, run.network), trials
+
+
+def _maybe(plan: Plan) -> Plan | None:
+    return plan
+
+
+def judged(case: Case, network: torch.nn.Module) -> float:
+    """The score of a network on rows it has not met; -1 where it answers with no number."""
+    network.eval()
+    with torch.no_grad():
+        output = network(case.problem.x_test)
+    if not bool(torch.isfinite(output).all()):
+        return -1.0
+    return score_of(case)((output,), (case.problem.y_test,))
 
 
 def objective_of(case: Case) -> Callable[..., torch.Tensor]:
@@ -65,28 +142,3 @@ def rows_of(case: Case) -> tuple[Examples, Examples, Examples]:
         Examples((p.x_valid,), (p.y_valid,)),
         Examples((p.x_test,), (p.y_test,)),
     )
-
-
-def loop_of(case: Case, observers: tuple[Observer, ...] = ()) -> Loop:
-    """The training of a case, not begun."""
-    train, validation, _ = rows_of(case)
-    return Loop(
-        build(case.plan, case.problem), train, case.spec, objective=objective_of(case), validation=validation,
-        score=score_of(case), observers=observers, seed=case.number,
-    )  # fmt: skip
-
-
-def judged(case: Case, loop: Loop) -> float:
-    """The score of the finished network on rows it has not met."""
-    loop.finish()
-    score = float(loop.evaluate(rows_of(case)[2])["score"])
-    return score if score == score else -1.0
-
-
-def run_plain(case: Case, observers: tuple[Observer, ...] = ()) -> Result:
-    """Train a case as it is."""
-    began = time.process_time()
-    loop = loop_of(case, observers)
-    loop.run()
-    events = [event for event in loop.progress.history if event["event"] == "verdict"]
-    return Result(case.name, judged(case, loop), events, time.process_time() - began)

@@ -180,6 +180,9 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "loss_spikes": Entry("modelwright.training.doctor.course:SPIKES"),
         "oscillation": Entry("modelwright.training.doctor.course:OSCILLATION"),
         "plateau": Entry("modelwright.training.doctor.course:PLATEAU"),
+        "batch_too_small": Entry("modelwright.training.doctor.batch_size:SMALL"),
+        "batch_too_large": Entry("modelwright.training.doctor.batch_size:LARGE"),
+        "mode_collapse": Entry("modelwright.training.doctor.modes:SYMPTOM"),
     },
     "tracking": {
         "tensorboard": Entry("modelwright.tracking.tensorboard:TRACKER"),

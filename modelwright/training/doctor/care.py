@@ -29,6 +29,7 @@ TRIAL_SHARE = 0.25  # of the run, for which both sides of a fork are trained
 FEWEST_STEPS = 30
 MOST_TRIALS = 6
 LEDGER = "doctor.json"
+AGAIN = {"learning_rate": 3, "skip": 3, "drop_inputs": 2}  # how often a kind of change may be tried; others once
 
 
 def care(
@@ -86,6 +87,7 @@ class Ward:
     heals: bool
     tried: list[dict[str, Any]] = field(default_factory=list)
     good: list[Saved] = field(default_factory=list)
+    pending: Saved | None = None
 
     def begin(self) -> None:
         """The first state: of a killed run, or new, with what the examination before the first step says."""
@@ -105,9 +107,18 @@ class Ward:
             new = self.doctor.verdicts[n_seen:]
             if new and self.heals:
                 self._consider(tuple(new))
-            elif not new and self.heals and not self.doctor.suspects:
-                self.good = [*self.good[:1], self.loop.saved()]
+            elif self.heals:
+                self._remember()
             n_seen = len(self.doctor.verdicts)
+
+    def _remember(self) -> None:
+        """A state is good to go back to when the look after it has found nothing either."""
+        if self.doctor.suspects:
+            self.pending = None
+            return
+        if self.pending is not None:
+            self.good = [*self.good[:1], self.pending]
+        self.pending = self.loop.saved()
 
     def _admit(self, setup: Setup, told: Mapping[str, float] | None = None) -> tuple[Loop, Doctor, tuple[Verdict, ...]]:
         """A loop that has not begun, watched by a doctor who has examined its rows and network."""
@@ -152,8 +163,11 @@ class Ward:
     def _possible(self, change: Change) -> tuple[Change, Setup | None]:
         """The change, or what stands in for it where the network cannot have it."""
         for one in (change, INSTEAD.get(change["what"])):
-            setup = changed(self.setup, one) if one is not None else None
-            if one is not None and setup is not None and self._network(setup) is not None:
+            n_before = sum(trial["change"]["what"] == one["what"] for trial in self.tried) if one is not None else 0
+            if one is None or n_before >= AGAIN.get(one["what"], 1):
+                continue
+            setup = changed(self.setup, one)
+            if setup is not None and self._network(setup) is not None:
                 return one, setup
         return change, None
 
@@ -179,7 +193,7 @@ class Ward:
         if kept:
             other.progress.history[:0] = _verdicts_and_trials(self.loop.progress.history)
             self.loop, self.doctor, self.setup = other, doctor, setup
-            self.good = [self.loop.saved()]
+            self.good, self.pending = [self.loop.saved()], None
             if self.folder is not None:
                 self.loop.folder = self.folder
                 self.loop.save()
@@ -195,7 +209,7 @@ class Ward:
         loop, doctor, verdicts = self._admit(setup, told)
         if not from_start(change) and base.step > 0:
             loop.restore(base)
-            doctor.chart.told = dict(told)
+            doctor.chart.told, doctor.verdicts = dict(told), []
             verdicts = ()
         if change["what"] == "skip":
             loop.progress.step = max(loop.progress.step, change["steps"][1] + 1)

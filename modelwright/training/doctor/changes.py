@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from modelwright.core import registry
+from modelwright.core.errors import UserError
 from modelwright.training.loop.examples import Examples
 from modelwright.training.loop.spec import LoopSpec
 
@@ -77,7 +78,10 @@ def changed(setup: Setup, change: Change) -> Setup | None:
         "stop_early": _stop_early, "skip": lambda setup, _: setup, "regularise": _regularise, "drop_rows": _drop_rows,
         "drop_shared_rows": _drop_shared_rows, "class_weights": _class_weights,
     }.get(what)  # fmt: skip
-    return made(setup, change) if made is not None else None
+    try:
+        return made(setup, change) if made is not None else None
+    except UserError:  # a setting beyond what its method allows
+        return None
 
 
 def from_start(change: Change) -> bool:

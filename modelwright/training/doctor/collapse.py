@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from modelwright.training.doctor.base import Symptom, Verdict, sure, sure_below
 from modelwright.training.doctor.chart import Chart
+from modelwright.training.doctor.learning_rate import update_of
 
 START = 2.5  # loss at the start, in uninformed losses
 ALIKE = 0.02  # share of the answers' size that differs between rows
 PERSISTENT = 4  # looks
 FROM_STEP = 12
+MOVED = 1.0  # way that the weights must have gone: before, a network may well answer with one class
 
 
 def find(chart: Chart) -> Verdict | None:
@@ -38,8 +42,8 @@ def _from_start(chart: Chart) -> Verdict | None:
 
 
 def _lasting(chart: Chart) -> Verdict | None:
-    looks = [look for look in chart.looks if "most" in look and look["step"] >= FROM_STEP][-PERSISTENT:]
-    if len(looks) < PERSISTENT:
+    looks = [look for look in chart.looks[-PERSISTENT:] if "most" in look and look["step"] >= FROM_STEP]
+    if len(looks) < PERSISTENT or min(look["most"] for look in looks) < 0.9 or way_gone(chart) < MOVED:
         return None
     told, true = min(look["most"] for look in looks), max(look["true"] for look in looks)
     gain = (chart.uninformed - chart.curve.part(0.8, 1.0)) / max(chart.uninformed, 1e-12)
@@ -51,6 +55,16 @@ def _lasting(chart: Chart) -> Verdict | None:
         "stopped looking at its inputs. Start again with a lower learning rate and other first weights.",
         {"what": "initialise"},
     )  # fmt: skip
+
+
+def way_gone(chart: Chart) -> float:
+    """How far the weights may have moved so far, in shares of their length: changes times the steps between looks.
+
+    >>> way_gone(Chart(looks=[{"step": 0, "update": [0.1]}, {"step": 5, "update": [0.2]}]))
+    0.5
+    """
+    return math.fsum((update_of(look) or 0.0) * (later["step"] - look["step"])
+               for look, later in zip(chart.looks, chart.looks[1:], strict=False))  # fmt: skip
 
 
 SYMPTOM = Symptom(

@@ -173,10 +173,17 @@ def _wild(flat: np.ndarray) -> np.ndarray:
     """Rows whose size is far beyond that of the rest: by its logarithm, in robust deviations, and by its ratio."""
     import numpy as np
 
+    finite = np.isfinite(flat)
+    flat = np.where(finite, flat, np.nan).astype(np.float64)
+    kept = finite.any(0)
+    if not kept.any():
+        return np.zeros(len(flat), dtype=bool)
     with np.errstate(all="ignore"):
-        centre = np.nanmedian(flat, axis=0)
-        size = np.sqrt(np.nanmean((np.where(np.isfinite(flat), flat, np.nan) - centre) ** 2, axis=1))
+        far_off = np.nan_to_num((flat[:, kept] - np.nanmedian(flat[:, kept], axis=0)) ** 2)
+        size = np.sqrt(far_off.sum(1) / np.maximum(finite[:, kept].sum(1), 1))
         logs = np.log(np.where(size > 0, size, np.nan))
+        if not np.isfinite(logs).any():
+            return np.zeros(len(flat), dtype=bool)
         middle = np.nanmedian(logs)
         spread = 1.4826 * np.nanmedian(np.abs(logs - middle))
     far: np.ndarray = (logs - middle > 8 * spread) & (logs - middle > np.log(12.0))
@@ -264,6 +271,8 @@ def _start(trial: nn.Module, batch: Batch, objective: Objective) -> dict[str, An
     """Loss at the start, loss of an answer that knows nothing, and what the first learned layer is fed."""
     import torch
 
+    from modelwright.training.doctor.look import loss_of_nothing
+
     fed: list[Tensor] = []
 
     def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
@@ -278,9 +287,9 @@ def _start(trial: nn.Module, batch: Batch, objective: Objective) -> dict[str, An
         handle.remove()
     with torch.no_grad():
         loss = float(objective(outputs, batch.targets, batch.weights))
-        nothing = float(objective(tuple(map(torch.zeros_like, outputs)), batch.targets, batch.weights))
     facts: dict[str, Any] = {"start_loss": loss}
-    if math.isfinite(nothing) and nothing > 0:
+    nothing = loss_of_nothing(objective, outputs, batch)
+    if nothing is not None:
         facts["uninformed_loss"] = nothing
     facts["finite_answers"] = all(bool(torch.isfinite(output).all()) for output in outputs)
     first = outputs[0].double().flatten(1) if outputs[0].ndim > 1 else outputs[0].double()[:, None]
@@ -294,10 +303,11 @@ def _first_look(trial: nn.Module, batch: Batch, objective: Objective) -> dict[st
     from modelwright.training.doctor.look import Watcher, Weights, answers_of, layers_of
 
     watcher = Watcher(trial)
+    watcher.open()
     loss = objective(_outputs(trial, batch), batch.targets, batch.weights)
     watcher.close()
     loss.backward()
-    seen = watcher.measured()
+    seen = watcher.measured(is_finite=True)
     layers = layers_of(trial, seen.get("order", []))
     weights = Weights(trial, layers)
     gradient, size = weights.norms(1.0)

@@ -47,7 +47,7 @@ def find_underfitting(chart: Chart) -> Verdict | None:
     """Not even one batch can be learned by heart; or simple learners do much better and nothing moves any more.
 
     >>> find_underfitting(Chart(facts={"batch_fit": 0.7, "probe": {"sigmas": 90.0, "skill": 0.9}})).change
-    {'what': 'capacity', 'times': 8}
+    {'what': 'capacity', 'times': 4}
     """
     return _cannot_fit_batch(chart) or _stands_below_probe(chart)
 
@@ -60,14 +60,16 @@ def _cannot_fit_batch(chart: Chart) -> Verdict | None:
         "underfitting", sure(left, LEFT, factor=1.3), {"loss_left": left},
         f"After a few dozen steps on one single batch, {left:.0%} of its loss is left; a network that is large enough "
         "learns a batch by heart. Somewhere it is too narrow. Make it wider.",
-        {"what": "capacity", "times": 8},
+        {"what": "capacity", "times": 4},
     )  # fmt: skip
 
 
 def _stands_below_probe(chart: Chart) -> Verdict | None:
-    looks = [look for look in chart.looks if "right" in look][-3:]
+    if chart.share < 0.5:
+        return None
+    looks = [look for look in chart.looks[-3:] if "right" in look]
     counts, probe = chart.facts.get("class_counts"), chart.facts.get("probe")
-    if not counts or not probe or len(looks) < 3 or chart.share < 0.5:
+    if not counts or not probe or len(looks) < 3:
         return None
     guess = max(counts) / max(sum(counts), 1e-12)
     skill = (statistics.median(look["right"] for look in looks) - guess) / max(1 - guess, 1e-12)
@@ -80,7 +82,7 @@ def _stands_below_probe(chart: Chart) -> Verdict | None:
         {"skill": skill, "simple_skill": probe["skill"], "late_gain": late},
         f"The network gets {skill:.0%} of the way from guessing to certain on its own training rows and stands still; "
         f"simple learners get {probe['skill']:.0%} on rows they have not seen. It is too small. Make it wider.",
-        {"what": "capacity", "times": 8},
+        {"what": "capacity", "times": 4},
     )  # fmt: skip
 
 

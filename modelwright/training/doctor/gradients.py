@@ -41,11 +41,12 @@ def find_exploding(chart: Chart) -> Verdict | None:
     """
     if not chart.looks or not chart.layers:
         return None
-    largest = [_largest(chart, look) for look in chart.looks]
-    early = [value for value, look in zip(largest, chart.looks, strict=False) if look["step"] < FIRST_STEPS]
-    first = statistics.median(early) if early else 0.0
+    early = [_largest(chart, look) for look in chart.looks[:FIRST_STEPS] if look["step"] < FIRST_STEPS]
+    first, now = statistics.median(early) if early else 0.0, _largest(chart, chart.looks[-1])
+    if max(first, now) < EXPLODING / 5:
+        return None
     layer = _layer_of(chart)
-    if sure(first, EXPLODING, factor=3) >= 0.5 or len(largest) < 6:
+    if sure(first, EXPLODING, factor=3) >= 0.5 or len(chart.looks) < 6:
         return Verdict(
             "exploding_gradients", sure(first, EXPLODING, factor=3), {"pull": first, "layer": layer},
             f"From the first step on the loss hangs on the size of `{layer}` {first:,.0f} times more than it should: "
@@ -53,14 +54,11 @@ def find_exploding(chart: Chart) -> Verdict | None:
             "keep signals at one size (He or Xavier; orthogonal where a layer recurs).",
             {"what": "initialise"},
         )  # fmt: skip
-    usual = statistics.median(largest[:-1])
-    if largest[-1] < EXPLODING / 10:
-        return None
     norms = [sum(g * g for g in look["gradient"]) ** 0.5 for look in chart.looks]
-    growth = largest[-1] / max(usual, 1e-12)
+    growth = now / max(statistics.median(_largest(chart, look) for look in chart.looks[:-1]), 1e-12)
     return Verdict(
-        "exploding_gradients", min(sure(largest[-1], EXPLODING, factor=3), sure(growth, 30.0, factor=3)),
-        {"pull": largest[-1], "growth": growth, "layer": layer},
+        "exploding_gradients", min(sure(now, EXPLODING, factor=3), sure(growth, 30.0, factor=3)),
+        {"pull": now, "growth": growth, "layer": layer},
         f"The gradients have grown to {growth:,.0f} times their usual size, most in `{layer}`. Limit the length of the "
         "gradient, so that a single batch cannot throw the weights about.",
         {"what": "clip_norm", "value": float(f"{2 * statistics.median(norms):.2g}")},

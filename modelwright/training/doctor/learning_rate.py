@@ -9,7 +9,7 @@ from modelwright.training.doctor.base import Symptom, Verdict, sure, sure_below
 from modelwright.training.doctor.chart import Chart
 
 HIGH = 0.35  # change of a weight in a step, in shares of its length
-AIM = 0.02
+AIM = 0.05
 SHORTEST = 0.12  # way that the weights of a whole run must be able to go, in shares of their length
 USUAL_WAY = 2.0
 EARLIEST = 7  # step at which a rate may be called too low
@@ -26,12 +26,10 @@ def find_high(chart: Chart) -> Verdict | None:
     >>> find_high(chart).change
     {'what': 'learning_rate', 'times': 0.0316}
     """
-    coming = [value for look in chart.looks if (value := _coming(chart, look)) is not None]
-    if not coming:
+    coming = [value for look in chart.looks[-3:] if (value := _coming(chart, look)) is not None]
+    if not coming or max(coming) < HIGH / 4:
         return None
-    if max(coming) < HIGH / 4:
-        return None
-    size = max(statistics.median(coming[max(0, end - 3) : end]) for end in range(1, len(coming) + 1))
+    size = statistics.median(coming)
     return Verdict(
         "learning_rate_high", sure(size, HIGH), {"update_share": size, "loss": chart.looks[-1].get("loss")},
         f"A single step changes the weights by {size:.0%} of their size (1% is usual), so each step undoes what the "
@@ -44,7 +42,8 @@ def _coming(chart: Chart, look: dict[str, object]) -> float | None:
     """The median change of the layers at a look, as it will be at the peak of the schedule."""
     size = update_of(look)
     factor = float(look["factor"])  # type: ignore[arg-type]
-    if size is None or factor <= 0:
+    broken = not math.isfinite(math.fsum([float(look.get("loss", 0.0)), *look.get("gradient", [])]))  # type: ignore
+    if size is None or factor <= 0 or broken:  # a step by what is no number says nothing of the rate
         return None
     return size * max(1.0, float(chart.facts.get("peak_factor", factor)) / factor)
 
@@ -70,10 +69,10 @@ def find_low(chart: Chart) -> Verdict | None:
     >>> find_low(chart).change
     {'what': 'learning_rate', 'times': 1000.0}
     """
-    seen = [look for look in chart.looks if update_of(look) is not None and float(look["factor"]) > 0]
+    seen = [look for look in chart.looks[-4:] if update_of(look) is not None and float(look["factor"]) > 0]
     if chart.step < EARLIEST or len(seen) < 3 or chart.share > 0.5:
         return None
-    rates = [(update_of(look) or 0.0) / float(look["factor"]) for look in seen[-4:]]
+    rates = [(update_of(look) or 0.0) / float(look["factor"]) for look in seen]
     way = statistics.median(rates) * float(chart.facts.get("mean_factor", 1.0)) * max(chart.n_steps, 1)
     if way > 4 * SHORTEST or chart.curve.part(0.75, 1.0) < 0.5 * chart.uninformed:
         return None

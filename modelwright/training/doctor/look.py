@@ -42,18 +42,19 @@ class Watcher(TorchFunctionMode):
             if next(module.parameters(recurse=False), None) is not None
         }
         self.network = network
+        self.zero = torch.zeros((), device=next((p.device for p in network.parameters()), None))
         self.hooks = {name: self._layer(name) for name in self.owners}
         self.handles: list[Any] = []
-        self.open()
 
-    def open(self) -> None:
-        """Put the hooks in place, for one forward pass."""
-        self.handles = [self.network.register_forward_pre_hook(self._begin)]
-        self.handles += [module.register_forward_hook(self.hooks[name]) for name, module in self.owners.items()]
+    def open(self, *, thorough: bool = True) -> None:
+        """Put the hooks in place, for one forward pass. Only a thorough look sees more than the answers."""
+        if thorough:
+            self.handles = [self.network.register_forward_pre_hook(self._begin)]
+            self.handles += [module.register_forward_hook(self.hooks[name]) for name, module in self.owners.items()]
         self.handles.append(self.network.register_forward_hook(self._end, always_call=True))
         self.order: list[str] = []
         self.units: list[tuple[str, Tensor, Tensor]] = []
-        self.signals: list[Tensor] = []
+        self.given: list[Tensor] = []
         self.outputs: tuple[Tensor, ...] = ()
         self.last: tuple[str, Any] = ("", None)
         self.inside = self.done = False
@@ -71,8 +72,10 @@ class Watcher(TorchFunctionMode):
 
     def _end(self, _module: Any, _inputs: Any, outputs: Any) -> None:
         if self.inside:
-            self.inside, self.done = False, True
+            self.inside = False
             self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        if not self.done:
+            self.done = True
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
             self.outputs = tuple(output.detach() for output in outputs if isinstance(output, torch.Tensor))
 
@@ -91,12 +94,12 @@ class Watcher(TorchFunctionMode):
         unit = 1 if given.ndim == 4 or (given.ndim == 3 and "Conv1d" in type(module).__name__) else given.ndim - 1
         others = [axis for axis in range(given.ndim) if axis != unit]
         if kind == "relu":
-            dead, flat = (given.amax(others) <= 0).float().mean(), given.new_zeros(())
+            dead, flat = (given.amax(others) <= 0).float().mean(), self.zero
         elif kind == "gelu":
-            dead, flat = (given.abs().amax(others) < 1e-3).float().mean(), given.new_zeros(())
+            dead, flat = (given.abs().amax(others) < 1e-3).float().mean(), self.zero
         else:
             far = given.abs() > 0.97 if kind == "tanh" else (given - 0.5).abs() > 0.485
-            dead, flat = given.new_zeros(()), far.float().mean()
+            dead, flat = self.zero, far.float().mean()
         self.units.append((f"{kind} after {name}" if name else kind, dead, flat))
 
     def _gates(self, name: str, module: torch.nn.RNNBase, inputs: Any) -> None:
@@ -107,7 +110,7 @@ class Watcher(TorchFunctionMode):
             return
         rows = x.detach().reshape(-1, weight.shape[1])[:256]
         flat = ((rows @ weight.T).abs() > 4.0).float().mean()
-        self.units.append((f"gates of {name}", flat.new_zeros(()), flat))
+        self.units.append((f"gates of {name}", self.zero, flat))
 
     def _layer(self, name: str) -> Callable[..., None]:
         def measure(module: nn.Module, inputs: Any, given: Any) -> None:
@@ -118,31 +121,27 @@ class Watcher(TorchFunctionMode):
                 return
             self.order.append(name)
             self.last = (name, module)
-            given = given.detach()
+            self.given.append(given.detach())
             if isinstance(module, torch.nn.RNNBase):
                 self._gates(name, module, inputs)
-            flat = given.flatten(1) if given.ndim > 1 else given[:, None]
-            between, mean = torch.var_mean(flat, 0, correction=0)
-            self.signals += [between.mean(), mean.square().mean()]
 
         return measure
 
-    def measured(self) -> dict[str, Any]:
-        """Per layer: root mean square of its values, and how much of it differs between rows; units."""
-        if not self.signals:
-            return {"signal": [], "distinct": [], "units": [], "dead": [], "saturated": []}
-        parts = [*self.signals, *(part for unit in self.units for part in unit[1:])]
-        values = torch.stack([part.float() for part in parts]).tolist()
-        n = len(self.signals)
-        between, common = values[:n:2], values[1:n:2]
-        return {
-            "order": list(self.order),
-            "signal": [math.sqrt(b + c) for b, c in zip(between, common, strict=True)],
-            "distinct": [b / (b + c) if b + c > 0 else 0.0 for b, c in zip(between, common, strict=True)],
-            "units": [name for name, _, _ in self.units],
-            "dead": values[n::2],
-            "saturated": values[n + 1 :: 2],
-        }
+    def measured(self, *, is_finite: bool) -> dict[str, Any]:
+        """Layers in the order in which they are used; units; where the loss is not finite, the first such layer."""
+        if not self.order:
+            return {}
+        values = torch.stack([part for unit in self.units for part in unit[1:]]).tolist() if self.units else []
+        seen: dict[str, Any] = {
+            "order": list(self.order), "units": [name for name, _, _ in self.units],
+            "dead": values[::2], "saturated": values[1::2],
+        }  # fmt: skip
+        if not is_finite:
+            broken = [name for name, given in zip(self.order, self.given, strict=True)
+                      if not bool(torch.isfinite(given).all())]  # fmt: skip
+            seen["broken"] = broken[0] if broken else ""
+        self.given = []
+        return seen
 
 
 def layers_of(network: nn.Module, order: list[str]) -> list[str]:
@@ -209,6 +208,13 @@ def fan_in(parameter: Tensor) -> float:
 
 def _stride(parameter: Tensor) -> int:
     return max(1, parameter.numel() // SAMPLE)
+
+
+def loss_of_nothing(objective: Any, outputs: tuple[Tensor, ...], batch: Batch) -> float | None:
+    """The loss of answers that are all zero: equal classes, the mean. None where that is no positive number."""
+    with torch.no_grad():
+        loss = float(objective(tuple(map(torch.zeros_like, outputs)), batch.targets, batch.weights))
+    return loss if math.isfinite(loss) and loss > 0 else None
 
 
 def answers_of(outputs: tuple[Tensor, ...], batch: Batch) -> dict[str, Any]:

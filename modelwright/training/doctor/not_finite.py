@@ -55,14 +55,10 @@ def _in_training(chart: Chart) -> Verdict | None:
 def first_layer(chart: Chart) -> str:
     """The first layer whose values are not finite, in the order in which layers are used; "" if none was seen.
 
-    >>> first_layer(Chart(looks=[{"order": ["a", "b"], "signal": [1.0, float("nan")]}]))
+    >>> first_layer(Chart(looks=[{"step": 0}, {"step": 1, "broken": "b"}]))
     'b'
     """
-    for look in chart.looks:
-        for name, size in zip(look.get("order", []), look.get("signal", []), strict=True):
-            if not math.isfinite(size):
-                return str(name)
-    return ""
+    return next((str(look["broken"]) for look in chart.looks if look.get("broken")), "")
 
 
 SYMPTOM = Symptom(

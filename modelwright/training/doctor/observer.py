@@ -1,6 +1,6 @@
 """`Doctor`: an observer of the training loop that looks at some steps and says what is wrong.
 
-It looks often at the start and ever more rarely later: some 17 times in the first 1,000 steps, then every 300.
+It looks often at the start and ever more rarely later: 14 times in the first 1,000 steps, then every 300.
 Which steps it looks at follows from their numbers alone, so a resumed run is looked at as the unbroken one.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +18,18 @@ from modelwright.training.doctor.base import TELL, Moment, Symptom, Verdict
 from modelwright.training.doctor.chart import Chart
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from modelwright.training.doctor.look import Watcher, Weights
     from modelwright.training.loop.batch import Batch
     from modelwright.training.loop.fit import Loop
 
-GROWTH = 0.5  # of the step number, to the next look
+GROWTH = 0.7  # of the step number, to the next look
 RAREST = 300  # steps between looks
 FIRST = 4096
 SUSPECT = 0.4  # confidence from which a state is not good to go back to
+N_THOROUGH = 8
 N_PLACES = 64  # of the schedule that are looked up
 
 
@@ -35,7 +37,7 @@ def look_steps(until: int) -> list[int]:
     """The steps that are looked at, up to `until`.
 
     >>> look_steps(60)
-    [0, 1, 2, 3, 5, 8, 12, 18, 27, 41]
+    [0, 1, 2, 4, 7, 12, 21, 36]
     """
     steps = [0]
     while steps[-1] < until:
@@ -49,17 +51,19 @@ _KNOWN = look_steps(FIRST)
 def next_look(step: int) -> int:
     """The first step after `step` that is looked at.
 
-    >>> next_look(-1), next_look(3), next_look(1_000_000) % RAREST == _KNOWN[-1] % RAREST
-    (0, 5, True)
+    >>> next_look(-1), next_look(4), next_look(1_000_000) % RAREST == _KNOWN[-1] % RAREST
+    (0, 7, True)
     """
     if step < _KNOWN[-1]:
         return _KNOWN[bisect.bisect_right(_KNOWN, step)]
     return _KNOWN[-1] + ((step - _KNOWN[-1]) // RAREST + 1) * RAREST
 
 
-def is_pair(step: int) -> bool:
-    """Whether the gradient of a look is compared with that of the next step: at every third look."""
-    return is_look(step) and (step < 3 or step >= _KNOWN[-1] or _KNOWN.index(step) % 3 == 0)
+def is_thorough(step: int) -> bool:
+    """Whether a look sees activations too, and compares its gradient with the next step's: the first looks, then
+    every third. The rest sees weights, gradients and answers."""
+    number = _KNOWN.index(step) if step < _KNOWN[-1] else step // RAREST
+    return number < N_THOROUGH or number % 3 == 0
 
 
 def is_look(step: int) -> bool:
@@ -106,37 +110,40 @@ class Doctor:
         from modelwright.training.doctor.look import Watcher
 
         self._close()
-        if not is_look(loop.progress.step) or loop.spec.compile:
+        step = loop.progress.step
+        if not is_look(step) or loop.spec.compile:
             return
         if self.watcher is None or self.watcher.network is not loop.network:
             self.watcher = Watcher(loop.network)
-        else:
-            self.watcher.open()
+        self.watcher.open(thorough=is_thorough(step))
 
     def after(self, loop: Loop, batch: Batch, loss: Tensor) -> None:
         """What the step before has changed, then this step's gradients, activations and answers."""
-        from modelwright.training.doctor.look import Weights, answers_of, layers_of
+        from modelwright.training.doctor.look import Weights, answers_of, layers_of, loss_of_nothing
 
         chart, step = self.chart, loop.progress.step
-        seen = self.watcher.measured() if self.watcher is not None and is_look(step) else {}
+        value = float(loss)
+        seen = self.watcher.measured(is_finite=math.isfinite(value)) if self.watcher and is_look(step) else {}
         self._close()
+        outputs = self.watcher.outputs if self.watcher is not None else ()
         if not chart.looks:
             self._begin(loop, layers_of(loop.network, seen.get("order", [])))
+            if outputs and "uninformed_loss" not in chart.facts:
+                chart.facts["uninformed_loss"] = loss_of_nothing(loop.objective, outputs, batch) or abs(value)
         if self.weights is None:
             self.weights = Weights(loop.network, chart.layers)
         weights = self.weights
         self._compare(loop, weights)
         if not is_look(step):
             return
-        self._read_losses(loop, float(loss))
+        self._read_losses(loop, value)
         gradient, size = weights.norms(loop.scaler.get_scale() if loop.scaler is not None else 1.0)
-        outputs = self.watcher.outputs if self.watcher is not None else ()
         chart.add_look({
-            "step": step, "loss": float(loss), "factor": loop.rate(step, loop.progress.scores),
+            "step": step, "loss": value, "factor": loop.rate(step, loop.progress.scores),
             "gradient": gradient, "weight": size, **seen, **answers_of(outputs, batch),
         })  # fmt: skip
         self.sample = weights.sample()
-        if is_pair(step):
+        if is_thorough(step):
             self.gradient = weights.gradient_sample().double().tolist()
 
     def validated(self, loop: Loop, event: Mapping[str, Any]) -> None:
@@ -146,11 +153,19 @@ class Doctor:
         self.chart.validations.append({name: event[name] for name in kept if name in event})
         self._judge(loop, "validation")
 
+    def see_generated(self, generated: np.ndarray, real: np.ndarray) -> None:
+        """While a GAN is trained: rows that its generator made, and real ones. Mode collapse is told at a next look."""
+        from modelwright.training.doctor.modes import mode_collapse
+
+        verdict = mode_collapse(generated, real)
+        fields = ("fault", "confidence", "evidence", "words", "change")
+        self.chart.facts["generated"] = {name: getattr(verdict, name) for name in fields} if verdict else None
+
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
         return {"chart": self.chart.to_plain(), "gradient": self.gradient,
                 "sample": [part.double().tolist() for part in self.sample],
-                "verdicts": [verdict.event() for verdict in self.verdicts]}  # fmt: skip
+                "verdicts": [asdict(verdict) for verdict in self.verdicts]}  # fmt: skip
 
     def load(self, state: Mapping[str, Any]) -> None:
         """From a checkpoint."""
@@ -159,7 +174,7 @@ class Doctor:
         self.gradient = list(state["gradient"])
         self.sample = self._as_sample(state["sample"])
         self.weights = None
-        self.verdicts = [as_verdict(event) for event in state["verdicts"]]
+        self.verdicts = [Verdict(**verdict) for verdict in state["verdicts"]]
 
     # Parts -----------------------------------------------------------------------------------------------------------
 
@@ -203,7 +218,8 @@ class Doctor:
             now = weights.gradient_sample().double().tolist()
             dot = sum(a * b for a, b in zip(now, self.gradient, strict=True))
             size = math.sqrt(sum(a * a for a in now) * sum(b * b for b in self.gradient))
-            look["agreement"] = dot / size if size > 0 else math.nan
+            if size > 0:
+                look["agreement"] = dot / size
         self.sample, self.gradient = [], []
         self._judge(loop, "look")
 
@@ -255,8 +271,3 @@ def all_symptoms() -> dict[str, Symptom]:
 @cache
 def _symptoms_of(moment: Moment) -> list[Symptom]:
     return [symptom for symptom in all_symptoms().values() if moment in symptom.moments]
-
-
-def as_verdict(event: Mapping[str, Any]) -> Verdict:
-    """A verdict from its event in a history."""
-    return Verdict(**{name: event[name] for name in Verdict.__dataclass_fields__})

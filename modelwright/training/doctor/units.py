@@ -22,12 +22,13 @@ def find_dead(chart: Chart) -> Verdict | None:
     >>> find_dead(Chart(looks=looks)).words[:51]
     '100% of the units of `relu after 0` are silent on e'
     """
-    if not chart.looks or max(chart.looks[-1].get("dead", ()), default=0.0) < DEAD / 2:
+    looks = [look for look in chart.looks if "units" in look]
+    if not looks or max(looks[-1]["dead"], default=0.0) < DEAD / 2:
         return None
-    share, name = _worst(chart.looks[-3:], "dead")
-    if len(chart.looks) < 2 and chart.step >= 0:
+    share, name = _worst(looks[-3:], "dead")
+    if len(looks) < 2 and chart.step >= 0:
         return None
-    from_start = _worst(chart.looks[:2], "dead")[0] >= DEAD / 2
+    from_start = _worst(looks[:2], "dead")[0] >= DEAD / 2
     why = "their first biases or weights are far too low" if from_start else "large steps have pushed them there"
     change = {"what": "initialise"} if from_start else {"what": "learning_rate", "times": 0.1}
     remedy = "Choose the first weights anew, with biases of zero" if from_start else "Lower the learning rate"
@@ -48,8 +49,8 @@ def find_saturated(chart: Chart) -> Verdict | None:
     >>> find_saturated(Chart(looks=looks, n_steps=100)).change
     {'what': 'initialise'}
     """
-    early = [look for look in chart.looks if look["step"] <= max(3, EARLY * chart.n_steps)][-3:]
-    if not early or max(early[-1].get("saturated", ()), default=0.0) < SATURATED / 2:
+    early = [look for look in chart.looks if "units" in look and look["step"] <= max(3, EARLY * chart.n_steps)][-3:]
+    if not early or max(early[-1]["saturated"], default=0.0) < SATURATED / 2:
         return None
     share, name = _worst(early, "saturated")
     if len(early) < 2 and chart.step >= 0:

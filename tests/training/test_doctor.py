@@ -1,0 +1,306 @@
+"""The doctor: its judgement, its memory over a break, its place in the loop, healing, and a part of the fault suite."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from benchmarks.doctor import tables
+from benchmarks.doctor.cases import faulty_case, healthy_cases
+from benchmarks.doctor.running import Record, assess
+from modelwright.training.doctor.after import label_errors
+from modelwright.training.doctor.care import care
+from modelwright.training.doctor.chart import Chart
+from modelwright.training.doctor.examine import examine
+from modelwright.training.doctor.observer import Doctor, all_symptoms, is_look, judge, look_steps, next_look
+from modelwright.training.doctor.preflight import preflight, verdicts_of
+from modelwright.training.loop.examples import Examples
+from modelwright.training.loop.fit import Loop, fit
+from modelwright.training.loop.spec import LoopSpec
+
+torch.set_num_threads(1)
+
+
+def cross_entropy(outputs: Any, targets: Any, weights: Any) -> Any:
+    losses = torch.nn.functional.cross_entropy(outputs[0], targets[0], reduction="none")
+    return losses.mean() if weights is None else (losses * weights).sum() / weights.sum()
+
+
+def rows(n: int = 400, *, seed: int = 0) -> Examples:
+    """Three classes by the signs of two of eight numbers."""
+    chance = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, 8, generator=chance)
+    return Examples((x,), ((x[:, 0] > 0).long() + (x[:, 1] > 0).long(),))
+
+
+def network(*, gain: float = 1.0, shift: float = 0.0) -> Any:
+    torch.manual_seed(1)
+    made = torch.nn.Sequential(
+        torch.nn.Linear(8, 24), torch.nn.ReLU(), torch.nn.Linear(24, 24), torch.nn.ReLU(), torch.nn.Linear(24, 3)
+    )
+    with torch.no_grad():
+        for layer in (made[0], made[2]):
+            layer.weight.mul_(gain)
+            layer.bias.add_(shift)
+    return made
+
+
+def spec(rate: float = 0.01, **more: Any) -> LoopSpec:
+    return LoopSpec(max_steps=150, optimizer={"adamw": {"learning_rate": rate}}, device="cpu", precision="fp32", **more)
+
+
+def told(network: Any, train: Examples, spec: LoopSpec, **more: Any) -> list[str]:
+    doctor = Doctor()
+    fit(network, train, spec, objective=cross_entropy, observers=(doctor,), validation=rows(200, seed=7), **more)
+    return [verdict.fault for verdict in doctor.verdicts]
+
+
+# When it looks --------------------------------------------------------------------------------------------------------
+
+
+def test_looks_thin_out_and_follow_from_the_step_alone() -> None:
+    steps = look_steps(1_000)
+    assert len(steps) <= 14
+    assert [step for step in range(1_000) if is_look(step)] == steps
+    gaps = [b - a for a, b in zip(look_steps(50_000), look_steps(50_000)[1:], strict=False)]
+    assert gaps == sorted(gaps)
+    assert gaps[-1] == 300
+    assert next_look(1_000_000) > 1_000_000
+
+
+def test_it_changes_no_bit_of_the_training() -> None:
+    dropout = lambda: torch.nn.Sequential(network(), torch.nn.Dropout(0.2), torch.nn.BatchNorm1d(3))  # noqa: E731
+    plain = fit(dropout(), rows(), spec(), objective=cross_entropy)
+    watched = fit(dropout(), rows(), spec(), objective=cross_entropy, observers=(Doctor(),))
+    for name, tensor in plain.network.state_dict().items():
+        assert torch.equal(tensor, watched.network.state_dict()[name]), name
+
+
+def test_no_hook_is_left_behind() -> None:
+    made = network()
+    fit(made, rows(), spec(), objective=cross_entropy, observers=(Doctor(),))
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in made.modules())
+
+
+def test_examination_changes_neither_network_nor_random_numbers() -> None:
+    made = torch.nn.Sequential(network(), torch.nn.BatchNorm1d(3))
+    before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    examine(made, rows(), cross_entropy)
+    assert torch.equal(torch.rand(1), expected)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in made.state_dict().items())
+    assert all(parameter.grad is None for parameter in made.parameters())
+
+
+# Its memory -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("broken_at", [1, 5, 8, 13, 60, 101])
+def test_a_resumed_run_gives_the_same_verdicts(broken_at: int) -> None:
+    def loop(doctor: Doctor) -> Loop:
+        return Loop(network(), rows(), spec(3.0), objective=cross_entropy, observers=(doctor,), validation=rows(100))
+
+    whole = Doctor()
+    loop(whole).run()
+    first, second = Doctor(), Doctor()
+    begun = loop(first)
+    begun.run(until=broken_at)
+    saved = begun.saved()
+    saved = type(saved)(saved.step, saved.tensors, json.loads(json.dumps(saved.state)))
+    resumed = loop(second)
+    resumed.restore(saved)
+    resumed.run()
+    assert whole.verdicts
+    assert second.verdicts == whole.verdicts
+    assert json.dumps(second.chart.to_plain()) == json.dumps(whole.chart.to_plain())
+
+
+def test_what_is_saved_does_not_change_afterwards() -> None:
+    doctor = Doctor()
+    begun = Loop(network(), rows(), spec(), objective=cross_entropy, observers=(doctor,))
+    begun.run(until=2)
+    state = json.dumps(begun.saved().state["observers"])
+    kept = begun.saved().state["observers"]
+    begun.run(until=60)
+    assert json.dumps(kept) == state
+
+
+# Judgement ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_healthy_training_is_left_alone() -> None:
+    assert told(network(), rows(), spec()) == []
+    assert preflight(network(), rows(), cross_entropy, validation=rows(200, seed=7)) == ()
+
+
+@pytest.mark.parametrize(
+    ("fault", "made", "train", "settings"),
+    [
+        ("learning_rate_high", {}, {}, {"rate": 3.0}),
+        ("learning_rate_low", {}, {}, {"rate": 1e-5}),
+        ("exploding_gradients", {"gain": 30.0}, {}, {}),
+        ("dead_units", {"shift": -8.0}, {}, {}),
+    ],
+)
+def test_faults_are_named_while_it_trains(fault: str, made: Any, train: Any, settings: Any) -> None:
+    assert told(network(**made), rows(**train), spec(**settings))[0] == fault
+
+
+def test_a_consequence_is_not_told_beside_its_cause() -> None:
+    chart = Chart(facts={"start_loss": 900.0, "uninformed_loss": 1.1, "fed_size": 5e3})
+    verdicts, _ = judge(chart, "before")
+    assert [verdict.fault for verdict in verdicts] == ["unscaled_inputs"]
+
+
+def test_of_two_that_bring_each_other_about_one_is_told() -> None:
+    symptoms = all_symptoms()
+    for name, symptom in symptoms.items():
+        assert name == symptom.name
+        assert name not in symptom.caused_by
+        assert set(symptom.caused_by) <= set(symptoms), name
+
+
+def test_rows_that_are_no_numbers_are_found_unless_the_network_copes() -> None:
+    train = rows()
+    train.inputs[0][5, 2] = torch.nan
+    assert [verdict.fault for verdict in preflight(network(), train, cross_entropy)] == ["not_finite"]
+
+    class Copes(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, x: Any) -> Any:
+            return self.inner(torch.nan_to_num(x))
+
+    assert preflight(Copes(), train, cross_entropy) == ()
+
+
+def test_the_first_broken_layer_is_named() -> None:
+    class Breaks(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x / (x - x)
+
+    made = torch.nn.Sequential(torch.nn.Linear(8, 4), Breaks(), torch.nn.Linear(4, 3))
+    doctor = Doctor()
+    fit(made, rows(), spec(), objective=cross_entropy, observers=(doctor,))
+    assert doctor.verdicts[0].fault == "not_finite"
+    assert doctor.verdicts[0].evidence["layer"] == "2"
+
+
+def test_words_are_plain_and_verdicts_are_json() -> None:
+    made = network(gain=40.0)
+    for verdict in verdicts_of(examine(made, rows(), cross_entropy)):
+        event = verdict.event()
+        assert json.loads(json.dumps(event)) == event
+        assert verdict.words.endswith(".") and len(verdict.words) > 60
+
+
+def test_activations_in_plain_functions_are_seen() -> None:
+    class Plain(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = torch.nn.Linear(8, 16), torch.nn.Linear(16, 3)
+            torch.nn.init.constant_(self.first.bias, -50.0)
+
+        def forward(self, x: Any) -> Any:
+            return self.last(torch.relu(self.first(x)))
+
+    assert told(Plain(), rows(), spec()) == ["dead_units"]
+
+
+def test_wrong_labels_are_listed_surest_first() -> None:
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    truth = rng.integers(3, size=300)
+    given = np.full((300, 3), 0.05)
+    given[np.arange(300), truth] = 0.9
+    spoiled = truth.copy()
+    spoiled[:20] = (truth[:20] + 1) % 3
+    found, verdict = label_errors(given, spoiled)
+    assert set(found) == set(range(20))
+    assert verdict is not None and verdict.fault == "label_errors"
+
+
+# Healing --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_change_is_kept_only_if_it_scores_better() -> None:
+    run = care(network(), rows(), spec(3.0), objective=cross_entropy, validation=rows(200, seed=7))
+    trials = [event for event in run.history if event["event"] == "trial"]
+    assert trials
+    for trial in trials:
+        assert trial["kept"] == (trial["changed"] > trial["unchanged"])
+    healed = [event["healed"] for event in run.history if event["event"] == "verdict"]
+    assert True in healed
+    plain = fit(network(), rows(), spec(3.0), objective=cross_entropy, validation=rows(200, seed=7))
+    assert run.score > plain.score + 0.1
+
+
+def test_a_network_is_built_anew_where_it_can_be() -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def build(changes: tuple[Any, ...]) -> Any:
+        asked.append(changes)
+        return network(shift=0.0 if changes else -8.0)
+
+    run = care(build, rows(), spec(), objective=cross_entropy, validation=rows(200, seed=7))
+    assert asked[-1] == ({"what": "initialise"},)
+    assert run.score > -0.3
+
+
+def test_advice_changes_nothing() -> None:
+    plain = fit(network(), rows(), spec(3.0), objective=cross_entropy)
+    advised = care(network(), rows(), spec(3.0), mode="advise", objective=cross_entropy)
+    assert [event["healed"] for event in advised.history if event["event"] == "verdict"] == [None]
+    for name, tensor in plain.network.state_dict().items():
+        assert torch.equal(tensor, advised.network.state_dict()[name])
+
+
+def test_a_healed_run_that_is_killed_goes_on_healed(tmp_path: Any) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(event: Any) -> None:
+        if event["event"] == "trial":
+            raise Killed
+
+    more = {"objective": cross_entropy, "validation": rows(200, seed=7)}
+    with pytest.raises(Killed):
+        care(network(), rows(), spec(3.0), folder=tmp_path, watch=kill, **more)
+    again = care(network(), rows(), spec(3.0), folder=tmp_path, **more)
+    whole = care(network(), rows(), spec(3.0), **more)
+    assert again.score == pytest.approx(whole.score, abs=0.05)
+
+
+# A part of the fault suite ------------------------------------------------------------------------------------------
+
+PART = [
+    ("learning_rate_high", 0), ("learning_rate_low", 0), ("exploding_gradients", 0), ("vanishing_gradients", 0),
+    ("dead_units", 0), ("saturated_units", 0), ("shuffled_labels", 0), ("leakage", 0), ("not_finite", 0),
+    ("unscaled_inputs", 0), ("underfitting", 0), ("class_collapse", 0),
+]  # fmt: skip
+
+
+def test_a_part_of_the_fault_suite() -> None:
+    """Twelve faults in small dense networks: named at once, most of them healed. `make bench NAME=doctor` has all."""
+    records: list[Record] = [assess(faulty_case(fault, "development", n), heal=True) for fault, n in PART]
+    assert sum(tables.first_early(record) is not None for record in records) >= 12
+    assert sum(map(tables.is_right, records)) >= 11
+    healed = {record.fault: tables.is_healed(record) for record in records if record.fault not in tables.NO_REMEDY}
+    assert sum(healed.values()) >= 9, healed
+
+
+def test_healthy_trainings_of_the_fault_suite() -> None:
+    alarms = {}
+    for case in healthy_cases("development", 6):
+        record = assess(case, heal=False)
+        alarms[record.name] = record.told
+    assert not any(alarms.values()), alarms
