@@ -225,7 +225,8 @@ def test_clipping_bounds_the_step() -> None:
     x, y = rows(16)
     plain = torch.nn.Linear(6, 2)
     before = plain.weight.detach().clone(), plain.bias.detach().clone()
-    spec = LoopSpec(max_steps=1, batch_size=16, optimizer={"sgd": {"learning_rate": 1.0, "momentum": 0.0, "nesterov": False}},
+    plainly = {"learning_rate": 1.0, "momentum": 0.0, "nesterov": False}
+    spec = LoopSpec(max_steps=1, batch_size=16, optimizer={"sgd": plainly},
                     schedule="constant", clip_norm=0.01)  # fmt: skip
     fit(plain, Examples((1000 * x,), (y,)), spec, objective=loss)
     moved = torch.cat([(plain.weight - before[0]).flatten(), plain.bias - before[1]])
