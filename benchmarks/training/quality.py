@@ -224,7 +224,13 @@ def boxes() -> Lines:
     """Blood cells, the set's own split, from scratch."""
     with scratch() as folder:
         source = unpacked(SHARED / "object_detection" / "bccd" / "bccd_voc.zip", folder)
-        recipe = {"name": "bccd", "target": "boxes", "data": source, "split": {"kind": "given", "column": "split"}, "evaluate": {"n_bootstrap": 200}}  # fmt: skip
+        recipe = {
+            "name": "bccd",
+            "target": "boxes",
+            "data": source,
+            "split": {"kind": "given", "column": "split"},
+            "evaluate": {"n_bootstrap": 200},
+        }
         report, seconds = measured(recipe, folder)
     names = [metric.name for metric in report.metrics]
     value = report["ap50"].value if "ap50" in names else report["map50"].value

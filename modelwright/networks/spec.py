@@ -93,9 +93,9 @@ def default_encoder(input: ArrayInput, n_rows: int | None = None, tasks: tuple[T
     if "segmentation" in kinds:
         return Use(method="image_unet", settings={"channels": 8 if few else 16}), "masks need a map at full resolution"
     if "detection" in kinds:
-        return Use(
-            method="image_unet", settings={"stride": 8, "channels": 8 if few else 16}
-        ), "boxes need a fine map that has seen the surroundings"
+        small = min(input.settings.get("height", 0), input.settings.get("width", 0)) < 128
+        settings = {"stride": 4 if small else 8, "channels": 8 if few else 16}
+        return Use(method="image_unet", settings=settings), "boxes need a fine map that has seen the surroundings"
     return Use(method="image_cnn", settings={"channels": 16 if few else 32}), "a small convolutional network"
 
 

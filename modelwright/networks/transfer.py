@@ -66,8 +66,8 @@ def load_matching(network: nn.Module, tensors: Mapping[str, Tensor]) -> tuple[Ta
     >>> old = build(NetworkSpec(), inputs, (Task(kind="regression", target="y"),), seed=1)
     >>> new = build(NetworkSpec(), inputs, (Task(kind="binary", target="z", classes=("no", "yes")),), seed=2)
     >>> told = load_matching(new, old.state_dict())
-    >>> [one.name for one in told if not one.taken]
-    ['heads.0.linear.weight', 'heads.0.linear.bias']
+    >>> {one.reason for one in told if not one.taken}
+    {'heads answer other tasks'}
     """
     told = []
     with torch.no_grad():

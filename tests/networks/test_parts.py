@@ -84,4 +84,5 @@ def test_head(name: str, settings: dict[str, Any], exports: bool) -> None:
 
 def test_every_method_is_checked() -> None:
     for stage, cases in (("encoders", ENCODERS), ("trunks", TRUNKS), ("heads", HEADS)):
-        assert set(registry.BUILT_IN[stage]) == {name for name, _, _ in cases}
+        others = {"pretrained"}  # test_pretrained.py: it needs a model
+        assert set(registry.BUILT_IN[stage]) - others == {name for name, _, _ in cases}
