@@ -98,7 +98,9 @@ def _learning_rate(setup: Setup, change: Change) -> Setup:
 
 def _with_optimizer(setup: Setup, **settings: Any) -> Setup:
     use = setup.spec.optimizer
-    return replace(setup, spec=setup.spec.but(optimizer={use.method: {**use.settings, **settings}}))
+    made = {**use.settings, **settings}
+    registry.get("optimizers", use.method).spec.parse(made, where=use.method)
+    return replace(setup, spec=setup.spec.but(optimizer={use.method: made}))
 
 
 def _clip_norm(setup: Setup, change: Change) -> Setup:
@@ -138,7 +140,7 @@ def _drop_rows(setup: Setup, change: Change) -> Setup | None:
 def _drop_shared_rows(setup: Setup, change: Change) -> Setup | None:
     import torch
 
-    from modelwright.training.doctor.examine import shared_rows
+    from modelwright.training.doctor.rows import shared_rows
 
     if setup.validation is None:
         return None

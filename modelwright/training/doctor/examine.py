@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from modelwright.core.rng import stream
-from modelwright.training.doctor import probe
-from modelwright.training.doctor.describe import describe
+from modelwright.training.doctor.rows import facts_of_rows, far_off, shared_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from modelwright.training.loop.examples import Examples
     from modelwright.training.loop.fit import Objective
 
-PROBE_ROWS = 400
-SCAN_ROWS = 200_000
-OVERLAP_ROWS = 20_000
-BATCH_ROWS = 64
+BATCH_ROWS, FEWEST_ROWS = 64, 8
+BATCH_NUMBERS = 1_000_000  # of the inputs of a batch; large pictures come in smaller batches
 FIT_STEPS = 40
-FIT_RATE = 0.12  # largest change of a weight in a step, in shares of its length
+FIT_RATES = (0.12, 0.04)  # largest change of a weight in a step, in shares of its length; the second if need be
+FITTED = 0.3
+FED_ROWS = 20_000
+FED_NUMBERS = 20_000_000
 
 
 def examine(
@@ -37,220 +38,41 @@ def examine(
     batch_size: int = 32,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Facts for the symptoms, JSON-able. The network is worked on as a copy; nothing is changed.
+    """Facts for the symptoms, JSON-able. Network and objective are worked on as copies; nothing is changed.
 
-    Costs some 45 forward and backward passes of 64 rows, and simple learners on 400 rows.
+    Costs some 45 forward and backward passes of at most 64 rows (twice that where a batch is hard to learn), the
+    first layer on at most 20,000 rows, and simple learners on 400 rows.
     """
     rng = stream(seed, "doctor", "examine")
     facts: dict[str, Any] = {"n_rows": train.n_rows, "batch_size": batch_size}
-    facts |= _of_rows(train, rng)
-    facts |= _of_network(network, train, objective, BATCH_ROWS, rng, facts["bad_rows"])
+    facts |= facts_of_rows(train, rng)
+    facts |= _of_network(network, train, copy.deepcopy(objective), rng, facts["bad_rows"])
     if validation is not None:
-        facts["overlap"] = _overlap(train, validation)
+        shared = shared_rows(train, validation)
+        facts["overlap"] = {"rows": len(shared), "shared": int(shared.sum())}
     return facts
-
-
-# Rows -----------------------------------------------------------------------------------------------------------------
-
-
-def _of_rows(train: Examples, rng: np.random.Generator) -> dict[str, Any]:
-    import numpy as np
-
-    facts = _not_finite(train)
-    rows = np.sort(rng.permutation(train.n_rows)[:PROBE_ROWS])
-    inputs, y = _arrays(train, rows), np.asarray(_taken(train.targets[0], rows))
-    if y.ndim != 1:
-        return facts
-    classes = np.issubdtype(y.dtype, np.integer)
-    known = y >= 0 if classes else np.isfinite(y)
-    inputs, y = tuple(array[known] for array in inputs), y[known].astype(np.int64 if classes else np.float64)
-    if classes:
-        whole = np.asarray(_taken(train.targets[0], np.arange(min(train.n_rows, SCAN_ROWS))))
-        weights = None if train.weights is None else train.weights[: len(whole)].cpu().numpy()[whole >= 0]
-        facts["class_counts"] = np.bincount(whole[whole >= 0].astype(np.int64), weights).tolist()
-    else:
-        centre = float(np.median(y)) if len(y) else 0.0
-        deviation = 1.4826 * float(np.median(np.abs(y - centre))) if len(y) else 0.0
-        facts |= {"target_centre": centre, "target_deviation": deviation}
-    if len(np.unique(y)) < 2 or len(y) < 30:
-        return facts
-    if not classes:
-        y = np.argsort(np.argsort(y, kind="stable"), kind="stable").astype(np.float64)  # ranks: no row is wild
-    return facts | _information(inputs, y, rng) | _contradictions(inputs, y)
-
-
-def _information(inputs: tuple[np.ndarray, ...], y: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-    """What simple learners can tell of the targets, together and by one input alone."""
-    import numpy as np
-
-    table = describe(inputs)
-    x = probe.standardised(table)
-    if not x.shape[1]:
-        return {"probe": {"skill": 0.0, "sigmas": 0.0}}
-    near, line = probe.neighbours(x, y, rng), probe.ridge(x, y, rng)
-    facts: dict[str, Any] = {"probe": {"skill": max(near.skill, line.skill), "sigmas": max(near.sigmas, line.sigmas),
-                                       "neighbours": near.skill, "line": line.skill, "n": len(y)}}  # fmt: skip
-    flat = np.concatenate([array.reshape(len(array), -1) for array in inputs], 1).astype(np.float64)
-    best = _strongest(np.nan_to_num(flat, posinf=0.0, neginf=0.0), y)
-    alone = probe.single_skills(flat[:, best], y)
-    order = np.argsort(-alone, kind="stable")
-    first = int(best[order[0]])
-    rest = 0.0
-    if alone[order[0]] > 0.8 and flat.shape[1] > 1:
-        others = probe.standardised(describe(_without(inputs, first)))
-        rest = max(probe.neighbours(others, y, rng).skill, probe.ridge(others, y, rng).skill) if others.size else 0.0
-    facts["single"] = {"column": first, "skill": float(alone[order[0]]), "rest": rest,
-                       "second": float(alone[order[1]]) if len(order) > 1 else 0.0}  # fmt: skip
-    return facts
-
-
-def _strongest(flat: np.ndarray, y: np.ndarray, n: int = 8) -> np.ndarray:
-    """The columns that go most with the targets: by the share of variance between classes, or by correlation."""
-    import numpy as np
-
-    centred = flat - flat.mean(0)
-    scale = np.sqrt((centred**2).sum(0))
-    unit = centred / np.where(scale > 0, scale, 1.0)
-    targets = probe.targets_of(y)
-    sizes = np.sqrt((targets**2).sum(0))
-    share = ((unit.T @ (targets / np.maximum(sizes, 1e-12))) ** 2).sum(1)
-    return np.argsort(-share, kind="stable")[:n]
-
-
-def _without(inputs: tuple[np.ndarray, ...], column: int) -> tuple[np.ndarray, ...]:
-    """The inputs with one of their numbers, counted over all of them, set to 0."""
-    made = []
-    for array in inputs:
-        width = array[0].size
-        if 0 <= column < width:
-            array = array.copy()
-            array.reshape(len(array), -1)[:, column] = 0
-        column -= width
-        made.append(array)
-    return tuple(made)
-
-
-def _contradictions(inputs: tuple[np.ndarray, ...], y: np.ndarray) -> dict[str, Any]:
-    """Rows that repeat another's inputs, and how many of those have another target."""
-    import numpy as np
-
-    flat = np.concatenate([np.ascontiguousarray(array.reshape(len(array), -1)).view(np.uint8)
-                           for array in inputs], 1)  # fmt: skip
-    keys: dict[bytes, int] = {}
-    twins = differing = 0
-    for index, row in enumerate(flat):
-        first = keys.setdefault(row.tobytes(), index)
-        if first != index:
-            twins += 1
-            differing += bool(y[first] != y[index])
-    return {"twins": twins, "contradictions": differing, "twin_rows": len(y)}
-
-
-def _not_finite(train: Examples) -> dict[str, Any]:
-    """Which rows have inputs that are no numbers, and how many targets are infinite."""
-    import numpy as np
-
-    rows = np.arange(min(train.n_rows, SCAN_ROWS))
-    bad = np.zeros(len(rows), dtype=bool)
-    wild = np.zeros(len(rows), dtype=bool)
-    for source in train.inputs:
-        array = np.asarray(_taken(source, rows))
-        if np.issubdtype(array.dtype, np.floating):
-            flat = array.reshape(len(rows), -1)
-            bad |= ~np.isfinite(flat).all(1)
-            wild |= _wild(flat)
-    target = np.asarray(_taken(train.targets[0], rows))
-    numbers = np.issubdtype(target.dtype, np.floating)
-    infinite = np.isinf(target).reshape(len(rows), -1).any(1) if numbers else np.zeros(len(rows), dtype=bool)
-    if numbers:
-        wild |= _wild(target.reshape(len(rows), -1) - np.median(target[~infinite]) if (~infinite).any() else target)
-    return {"bad_rows": np.flatnonzero(bad)[:1000].tolist(), "n_bad_rows": int(bad.sum()),
-            "infinite_targets": np.flatnonzero(infinite)[:1000].tolist(), "n_wild_rows": int(wild.sum()),
-            "wild_rows": np.flatnonzero(wild)[:1000].tolist()}  # fmt: skip
-
-
-def _wild(flat: np.ndarray) -> np.ndarray:
-    """Rows whose size is far beyond that of the rest: by its logarithm, in robust deviations, and by its ratio."""
-    import numpy as np
-
-    finite = np.isfinite(flat)
-    flat = np.where(finite, flat, np.nan).astype(np.float64)
-    kept = finite.any(0)
-    if not kept.any():
-        return np.zeros(len(flat), dtype=bool)
-    with np.errstate(all="ignore"):
-        far_off = np.nan_to_num((flat[:, kept] - np.nanmedian(flat[:, kept], axis=0)) ** 2)
-        size = np.sqrt(far_off.sum(1) / np.maximum(finite[:, kept].sum(1), 1))
-        logs = np.log(np.where(size > 0, size, np.nan))
-        if not np.isfinite(logs).any():
-            return np.zeros(len(flat), dtype=bool)
-        middle = np.nanmedian(logs)
-        spread = 1.4826 * np.nanmedian(np.abs(logs - middle))
-    far: np.ndarray = (logs - middle > 8 * spread) & (logs - middle > np.log(12.0))
-    far |= logs - middle > np.log(40.0)
-    return far
-
-
-def _overlap(train: Examples, validation: Examples) -> dict[str, int]:
-    """How many validation rows are training rows too."""
-    shared = shared_rows(train, validation)
-    return {"rows": len(shared), "shared": int(shared.sum())}
-
-
-def shared_rows(train: Examples, validation: Examples) -> np.ndarray:
-    """Which validation rows have the inputs of a training row: bool (n,). Of large sets the first are looked at."""
-    import numpy as np
-
-    known = set(_keys(train, np.arange(min(train.n_rows, OVERLAP_ROWS))))
-    keys = _keys(validation, np.arange(min(validation.n_rows, OVERLAP_ROWS)))
-    shared = np.zeros(validation.n_rows, dtype=bool)
-    shared[: len(keys)] = [key in known for key in keys]
-    return shared
-
-
-def _keys(examples: Examples, rows: np.ndarray) -> list[bytes]:
-    import numpy as np
-
-    parts = [np.ascontiguousarray(array.reshape(len(rows), -1)).view(np.uint8) for array in _arrays(examples, rows)]
-    return [row.tobytes() for row in np.concatenate(parts, 1)]
-
-
-def _arrays(examples: Examples, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-    import numpy as np
-
-    return tuple(np.asarray(_taken(source, rows)) for source in examples.inputs)
-
-
-def _taken(source: Any, rows: np.ndarray) -> Any:
-    import torch
-
-    if isinstance(source, torch.Tensor):
-        return source[torch.from_numpy(rows).to(source.device)].cpu().numpy()
-    return source[rows]
-
-
-# Network --------------------------------------------------------------------------------------------------------------
 
 
 def _of_network(
-    network: nn.Module, train: Examples, objective: Objective, n_rows: int, rng: np.random.Generator,
-    bad_rows: list[int],
-) -> dict[str, Any]:  # fmt: skip
+    network: nn.Module, train: Examples, objective: Objective, rng: np.random.Generator, bad_rows: list[int]
+) -> dict[str, Any]:
     import numpy as np
     import torch
 
+    width = sum(math.prod(source.shape[1:]) for source in train.inputs)
+    n_rows = max(FEWEST_ROWS, min(BATCH_ROWS, BATCH_NUMBERS // max(width, 1)))
     good = np.setdiff1d(rng.permutation(train.n_rows)[: 4 * n_rows], np.asarray(bad_rows, dtype=np.int64))
-    rows = torch.from_numpy(good[:n_rows] if len(good) else np.arange(min(n_rows, train.n_rows)))
+    rows = torch.from_numpy(rng.permutation(good)[:n_rows] if len(good) else np.arange(min(n_rows, train.n_rows)))
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     batch = _on(train.rows(rows), device)
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
         torch.manual_seed(int(rng.integers(2**31)))
         trial = _copy_of(network)
-        facts = _start(trial, batch, objective) | _first_look(trial, batch, objective)
+        facts = _start(trial, batch, objective) | _first_look(trial, batch, objective) | _fed(trial, train, device)
         if bad_rows:
             facts["copes_with_bad_rows"] = _copes(trial, train, bad_rows, device)
         if math.isfinite(facts.get("start_loss", math.nan)):
-            facts["batch_fit"] = _fit_batch(trial, batch, objective)
+            facts |= _fit_batch(network, batch, objective)
     return facts
 
 
@@ -268,34 +90,22 @@ def _copy_of(network: nn.Module) -> nn.Module:
 
 
 def _start(trial: nn.Module, batch: Batch, objective: Objective) -> dict[str, Any]:
-    """Loss at the start, loss of an answer that knows nothing, and what the first learned layer is fed."""
+    """Loss at the start, and loss of an answer that knows nothing."""
     import torch
 
     from modelwright.training.doctor.look import loss_of_nothing
 
-    fed: list[Tensor] = []
-
-    def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        if not fed and inputs and isinstance(inputs[0], torch.Tensor) and inputs[0].is_floating_point():
-            fed.append(inputs[0].detach())
-
-    learned = (torch.nn.Linear, torch.nn.modules.conv._ConvNd, torch.nn.RNNBase)
-    handles = [module.register_forward_pre_hook(note) for module in trial.modules() if isinstance(module, learned)]
     with torch.no_grad():
         outputs = _outputs(trial, batch)
-    for handle in handles:
-        handle.remove()
-    with torch.no_grad():
         loss = float(objective(outputs, batch.targets, batch.weights))
     facts: dict[str, Any] = {"start_loss": loss}
     nothing = loss_of_nothing(objective, outputs, batch)
     if nothing is not None:
         facts["uninformed_loss"] = nothing
-    facts["finite_answers"] = all(bool(torch.isfinite(output).all()) for output in outputs)
     first = outputs[0].double().flatten(1) if outputs[0].ndim > 1 else outputs[0].double()[:, None]
     power = float(first.square().mean())
     facts["start_distinct"] = float(first.var(0, correction=0).mean()) / power if power > 0 else 0.0
-    return facts | (_fed(fed[0]) if fed else {})
+    return facts
 
 
 def _first_look(trial: nn.Module, batch: Batch, objective: Objective) -> dict[str, Any]:
@@ -328,8 +138,55 @@ def _copes(trial: nn.Module, train: Examples, bad_rows: list[int], device: torch
     return all(bool(torch.isfinite(output).all()) for output in outputs)
 
 
-def _fed(fed: Tensor) -> dict[str, Any]:
-    """Size of what the first learned layer is fed, and how unequal its parts are: all should be near 1."""
+# What the first learned layer is fed ---------------------------------------------------------------------------------
+
+
+class _Enough(Exception):
+    """The first learned layer has been reached: the rest of the pass is not needed."""
+
+
+def _fed(trial: nn.Module, train: Examples, device: torch.device) -> dict[str, Any]:
+    """Size of what the first learned layer is fed, how unequal its parts are (all should be near 1), and which
+    rows, or which of their targets, are far larger than the rest."""
+    import numpy as np
+    import torch
+
+    caught: list[Tensor] = []
+
+    def catch(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if inputs and isinstance(inputs[0], torch.Tensor) and inputs[0].is_floating_point():
+            caught.append(inputs[0].detach())
+            raise _Enough
+
+    learned = (torch.nn.Linear, torch.nn.modules.conv._ConvNd, torch.nn.RNNBase)
+    width = sum(math.prod(source.shape[1:]) for source in train.inputs)
+    rows = torch.arange(max(1, min(train.n_rows, FED_ROWS, FED_NUMBERS // max(width, 1))))
+    handles = [module.register_forward_pre_hook(catch) for module in trial.modules() if isinstance(module, learned)]
+    sizes, sample = [], None
+    trial.eval()
+    for part in rows.split(512):
+        try:
+            with torch.no_grad():
+                trial(*_on(train.rows(part), device).inputs)
+        except _Enough:
+            fed = caught.pop()
+            if len(fed) != len(part):  # rows were folded into one another: no longer one of them each
+                break
+            sample = fed if sample is None else sample
+            sizes.append(fed.reshape(len(fed), -1).double().square().mean(1).sqrt().cpu().numpy())
+    for handle in handles:
+        handle.remove()
+    trial.train()
+    wild = set(np.flatnonzero(far_off(np.concatenate(sizes))).tolist()) if sizes else set()
+    target = train.targets[0][: len(rows)]
+    target = np.asarray(target.cpu() if isinstance(target, torch.Tensor) else target)
+    if np.issubdtype(target.dtype, np.floating) and target.ndim == 1 and np.isfinite(target).any():
+        wild |= set(np.flatnonzero(far_off(np.abs(target - np.median(target[np.isfinite(target)])))).tolist())
+    facts: dict[str, Any] = {"n_wild_rows": len(wild), "wild_rows": sorted(wild)[:1000]}
+    return facts if sample is None else facts | _scale_of(sample)
+
+
+def _scale_of(fed: Tensor) -> dict[str, Any]:
     import torch
 
     fed = fed[torch.isfinite(fed).reshape(len(fed), -1).all(1)].double()
@@ -338,42 +195,62 @@ def _fed(fed: Tensor) -> dict[str, Any]:
     if len(fed) < 2:
         return {}
     columns = fed.reshape(-1, fed.shape[-1]) if fed.ndim != 4 else fed.transpose(1, -1).reshape(-1, fed.shape[1])
-    sizes = columns.square().mean(0).sqrt()
-    deviation = columns.std(0)
+    sizes, deviation = columns.square().mean(0).sqrt(), columns.std(0)
     alive = deviation > 0
     if not bool(alive.any()):
         return {}
-    offset = float((columns.mean(0).abs() / deviation.clamp(min=1e-12))[alive].median())
-    return {"fed_size": float(columns.square().mean().sqrt()), "fed_offset": offset,
-            "fed_spread": float(sizes[alive].max() / sizes[alive].median())}  # fmt: skip
+    return {
+        "fed_size": float(columns.square().mean().sqrt()),
+        "fed_largest": float(sizes[alive].max()),
+        "fed_spread": float(sizes[alive].max() / sizes[alive].median()),
+        "fed_offset": float((columns.mean(0).abs() / deviation.clamp(min=1e-12))[alive].median()),
+    }
 
 
-def _fit_batch(trial: nn.Module, batch: Batch, objective: Objective) -> float:
-    """How much of the loss of one batch is left after a few dozen steps on it alone.
+# One batch by heart --------------------------------------------------------------------------------------------------
+
+
+def _fit_batch(network: nn.Module, batch: Batch, objective: Objective) -> dict[str, float]:
+    """How much of the loss of one batch is left after a few dozen steps on it alone, and how many rows are right.
 
     Steps are in shares of each weight's own length, so that no learning rate has to fit.
 
     Reference: You et al. (2020), "Large batch optimization for deep learning: training BERT in 76 minutes".
     """
+    best: dict[str, float] = {}
+    for rate in FIT_RATES:
+        found = _fit_once(_copy_of(network), batch, objective, rate)
+        if not best or found["batch_fit"] < best["batch_fit"]:
+            best = found
+        if best["batch_fit"] < FITTED:
+            break
+    return best
+
+
+def _fit_once(trial: nn.Module, batch: Batch, objective: Objective, rate: float) -> dict[str, float]:
     import torch
+
+    from modelwright.training.doctor.look import answers_of
 
     parameters = [parameter for parameter in trial.parameters() if parameter.requires_grad]
     means = [torch.zeros_like(parameter) for parameter in parameters]
     squares = [torch.zeros_like(parameter) for parameter in parameters]
-    loss = torch.zeros(())
     first = least = math.nan
+    right = 0.0
     for step in range(FIT_STEPS):
-        loss = objective(_outputs(trial, batch), batch.targets, batch.weights)
+        outputs = _outputs(trial, batch)
+        loss = objective(outputs, batch.targets, batch.weights)
         value = float(loss.detach())
         if not math.isfinite(value):
             break
         first, least = (value, value) if step == 0 else (first, min(least, value))
+        right = max(right, answers_of(tuple(output.detach() for output in outputs), batch).get("right", 0.0))
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
-        rate = FIT_RATE * (1.0 - step / FIT_STEPS)
+        size = rate * (1.0 - step / FIT_STEPS)
         for parameter, mean, square, gradient in zip(parameters, means, squares, gradients, strict=True):
             if gradient is not None:
-                _small_step(parameter, mean, square, gradient, rate, step)
-    return least / first if first > 0 else 0.0
+                _small_step(parameter, mean, square, gradient, size, step)
+    return {"batch_fit": least / first if first > 0 else 0.0, "batch_right": right}
 
 
 def _small_step(parameter: Any, mean: Tensor, square: Tensor, gradient: Tensor, rate: float, step: int) -> None:
@@ -392,8 +269,6 @@ def _outputs(network: nn.Module, batch: Batch) -> tuple[Tensor, ...]:
 
 
 def _on(batch: Batch, device: torch.device) -> Batch:
-    from dataclasses import replace
-
     def moved(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
         return tuple(tensor.to(device) for tensor in tensors)
 

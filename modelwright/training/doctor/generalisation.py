@@ -10,6 +10,7 @@ from modelwright.training.doctor.chart import Chart
 GAP = 0.3  # between validation and training loss, in uninformed losses
 LEFT = 0.35  # of the loss of one batch after a few dozen steps on it alone
 SKILL_GAP = 0.3
+RIGHT = 0.85  # share of the batch's rows that may be told by a network that is large enough
 
 
 def find_overfitting(chart: Chart) -> Verdict | None:
@@ -54,8 +55,10 @@ def find_underfitting(chart: Chart) -> Verdict | None:
 
 def _cannot_fit_batch(chart: Chart) -> Verdict | None:
     left = chart.facts.get("batch_fit")
-    if left is None or left < LEFT / 1.3:
+    if left is None or left < LEFT / 1.3 or chart.facts.get("batch_right", 0.0) > RIGHT:
         return None
+    if "class_counts" not in chart.facts and chart.facts.get("probe", {}).get("skill", 0.0) < 1 - left + SKILL_GAP:
+        return None  # numbers may be noisy or the network plain on purpose: it must fall behind simple learners
     return Verdict(
         "underfitting", sure(left, LEFT, factor=1.3), {"loss_left": left},
         f"After a few dozen steps on one single batch, {left:.0%} of its loss is left; a network that is large enough "

@@ -19,10 +19,11 @@ def find_inputs(chart: Chart) -> Verdict | None:
     """
     facts = chart.facts
     size, spread, offset = (float(facts.get(name, 1.0)) for name in ("fed_size", "fed_spread", "fed_offset"))
-    confidence = max(sure(size, SIZE), sure(1 / max(size, 1e-30), 5 * SIZE), sure(spread, SPREAD), sure(offset, OFFSET))
+    uneven = min(sure(spread, SPREAD), sure(float(facts.get("fed_largest", spread)), SIZE))  # small ones do no harm
+    confidence = max(sure(size, SIZE), sure(1 / max(size, 1e-30), 5 * SIZE), uneven, sure(offset, OFFSET))
     if sure(size, SIZE) >= confidence:
         how = f"about {size:.3g} in size, where 1 is what a network is made for"
-    elif sure(spread, SPREAD) >= confidence:
+    elif uneven >= confidence:
         how = f"very unequal: the largest is {spread:.3g} times the usual one"
     elif sure(offset, OFFSET) >= confidence:
         how = f"far from zero: {offset:.3g} times their own variation"
