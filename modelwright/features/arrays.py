@@ -134,7 +134,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
 def _learn_numbers(
     data: Dataset, names: Sequence[str], spec: ArraysSpec, rng: np.random.Generator
 ) -> tuple[list[str], dict[str, Any]]:
-    """Mean and scale of each; a datetime becomes its parts that vary."""
+    """Mean and scale of each, and whether it has gaps; a datetime becomes its parts that vary."""
     import numpy as np
 
     from modelwright.core.inputs import numbers
@@ -159,6 +159,7 @@ def _learn_numbers(
     settings: dict[str, Any] = {
         "mean": [mean - off for (mean, _), off in zip(scaled, shift, strict=True)],
         "scale": [scale for _, scale in scaled],
+        "gaps": [not bool(np.isfinite(value).all()) for value in values],
     }
     if any(shift):
         settings["shift"] = shift

@@ -53,8 +53,10 @@ class Network(nn.Module):
         self.targets: tuple[str, ...] = ()
         self.decisions: tuple[Decision, ...] = ()
         self.factors: dict[str, float] = {}
+        self._indices = tuple(encoders)
         self._mapped = tuple(sorted({look.map_of for look in looks if look.map_of is not None}))
         self._tokens = bool(getattr(trunk, "wants_tokens", False))
+        self._plain = trunk is not None and not self._tokens and all(look == Look(vector=True) for look in looks)
 
     def encoder(self, index: int) -> Any:
         """The encoder of the array at `index`."""
@@ -62,10 +64,16 @@ class Network(nn.Module):
 
     def forward(self, *arrays: Tensor) -> tuple[Tensor, ...]:
         """One raw output per task."""
+        if self._plain:  # most networks; in a small one, every call counts
+            parts = [
+                encoder(arrays[index]) for index, encoder in zip(self._indices, self.encoders.values(), strict=True)
+            ]
+            vector = self.trunk(tuple(parts))  # type: ignore[misc]
+            return tuple([head(vector) for head in self.heads])
         maps = {index: self.encoder(index).map(arrays[index]) for index in self._mapped}
         vector = None
         if self.trunk is not None:
-            vector = self.trunk(tuple(self._part(int(index), arrays, maps) for index in self.encoders))
+            vector = self.trunk(tuple(self._part(index, arrays, maps) for index in self._indices))
         return tuple(
             head(*self._seen(look, arrays, vector, maps)) for head, look in zip(self.heads, self.looks, strict=True)
         )

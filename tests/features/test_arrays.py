@@ -51,8 +51,8 @@ def test_the_same_rows_and_seed_learn_the_same() -> None:
 
 def test_numbers_are_standardised_by_training_rows() -> None:
     numbers = learned("number", [1.0, None, 3.0, 5.0], pl.Float64)
-    assert numbers.settings == {"mean": [3.0], "scale": [pytest.approx(1.63299, abs=1e-4)]}
-    assert learned("number", [None, None], pl.Float64).settings == {"mean": [0.0], "scale": [1.0]}
+    assert numbers.settings == {"mean": [3.0], "scale": [pytest.approx(1.63299, abs=1e-4)], "gaps": [True]}
+    assert learned("number", [None, None], pl.Float64).settings == {"mean": [0.0], "scale": [1.0], "gaps": [True]}
     far = learned("number", [1e9, 1e9 + 1], pl.Float64)
     made = array(data_of("number", [1e9, 1e9 + 1], pl.Float64).frame, far)
     z = (made - far.settings["mean"][0]) / far.settings["scale"][0]

@@ -31,9 +31,9 @@ def build(spec: NumberSpec, input: ArrayInput) -> nn.Module:
     """Float32 (n, n_columns), NaN where missing, to (n, width).
 
     Numbers are standardised by `settings["mean"]` and `settings["scale"]` (per column) and softly held within five
-    deviations. A gap is the mean, and told by a column of its own (plain), or has a vector of its own; both start at
-    zero and stay there where training saw no gap. `settings["edges"]` are the piecewise embedding's bins; without
-    them, those of a normal distribution.
+    deviations. A gap is the mean, and told by a column of its own (plain, where `settings["gaps"]` says that training
+    had some), or has a vector of its own; both start at zero and stay there where training saw no gap.
+    `settings["edges"]` are the piecewise embedding's bins; without them, those of a normal distribution.
 
     Reference: Gorishniy, Rubachev and Babenko (2022), "On Embeddings for Numerical Features in Tabular Deep Learning".
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from modelwright.networks.layers import dropout, mark_small
+from modelwright.networks.layers import mark_small
 
 if TYPE_CHECKING:
     from modelwright_runtime.signature import TaskKind
@@ -39,12 +39,12 @@ class _Reader(nn.Module):
 
     def __init__(self, width: int, n_outputs: int, share: float) -> None:
         super().__init__()
-        self.dropout = dropout(share)
+        self.dropout = nn.Dropout(share) if share > 0 else None
         self.linear = mark_small(nn.Linear(width, n_outputs))
 
     def forward(self, vector: Tensor) -> Tensor:
         """(n, n_outputs)."""
-        raw: Tensor = self.linear(self.dropout(vector))
+        raw: Tensor = self.linear(vector if self.dropout is None else self.dropout(vector))
         return raw
 
 

@@ -21,40 +21,53 @@ class Number(nn.Module):
     """Standardised numbers (n, n_columns) as vectors."""
 
     mean: Tensor
-    scale: Tensor
+    factor: Tensor
 
     def __init__(self, spec: NumberSpec, input: ArrayInput) -> None:
         super().__init__()
         n_columns = len(input.columns)
-        self.register_buffer("mean", per_column(input, "mean", 0.0))
-        self.register_buffer("scale", per_column(input, "scale", 1.0))
+        mean, scale = per_column(input, "mean", 0.0).double(), per_column(input, "scale", 1.0).double()
+        self.register_buffer("factor", (1.0 / (SOFT_LIMIT * scale)).float())
+        self.register_buffer("mean", mean.float())
         self.embedding = _embedding(spec, input)
-        if self.embedding is None:
-            self.width = 2 * n_columns
-        else:
+        gaps = _gaps(input)
+        self.gaps = gaps if len(gaps) < n_columns else None
+        # no gap in training leaves this at zero, so that a gap in serving says nothing rather than noise
+        self.gap: nn.Parameter | None = None
+        if self.embedding is not None:
             self.n_tokens, self.token_width = n_columns, spec.size
             self.width = n_columns * spec.size
-        # no gap in training leaves this at zero, so that a gap in serving says nothing rather than noise
-        self.gap = nn.Parameter(torch.zeros(n_columns, spec.size) if self.embedding else torch.zeros(n_columns))
+            self.gap = nn.Parameter(torch.zeros(n_columns, spec.size))
+        else:
+            self.width = n_columns + len(gaps)
+            self.gap = nn.Parameter(torch.zeros(len(gaps))) if gaps else None
 
     def tokens(self, x: Tensor) -> Tensor:
         """(n, n_columns, size): a vector per number."""
-        assert self.embedding is not None
-        missing = torch.isnan(x)
-        vectors: Tensor = self.embedding(self._standardised(x, missing))
-        return torch.where(missing.unsqueeze(-1), self.gap, vectors)
+        assert self.embedding is not None and self.gap is not None
+        vectors: Tensor = self.embedding(self._standardised(x))
+        return torch.where(torch.isnan(x).unsqueeze(-1), self.gap, vectors)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, width): standardised numbers and what gaps say, or the vectors side by side."""
         if self.embedding is not None:
             return self.tokens(x).flatten(1)
-        missing = torch.isnan(x)
-        return torch.cat([self._standardised(x, missing), missing * self.gap], dim=1)
+        z = self._standardised(x)
+        if self.gap is None:
+            return z
+        missing = torch.isnan(x if self.gaps is None else x[:, self.gaps])
+        return torch.cat([z, missing * self.gap], dim=1)
 
-    def _standardised(self, x: Tensor, missing: Tensor) -> Tensor:
-        z = (torch.where(missing, self.mean, x) - self.mean) / self.scale
-        z = z.clamp(-1e6, 1e6)  # the square of more overflows
-        return z * torch.rsqrt(1.0 + (z / SOFT_LIMIT).square())
+    def _standardised(self, x: Tensor) -> Tensor:
+        """(n, n_columns), the mean where missing. `tanh` holds even what is infinite within the limit."""
+        z = torch.tanh((x - self.mean) * self.factor)
+        return torch.nan_to_num(z, nan=0.0) * SOFT_LIMIT
+
+
+def _gaps(input: ArrayInput) -> list[int]:
+    """The columns that had gaps in training; all, where nobody looked."""
+    told = input.settings.get("gaps")
+    return [index for index in range(len(input.columns)) if told is None or told[index]]
 
 
 def _embedding(spec: NumberSpec, input: ArrayInput) -> nn.Module | None:
@@ -77,7 +90,7 @@ def _edges(spec: NumberSpec, input: ArrayInput) -> Tensor:
         return normal.float().repeat(len(input.columns), 1)
     edges = torch.tensor(given, dtype=torch.float64)
     z = (edges - per_column(input, "mean", 0.0).double()[:, None]) / per_column(input, "scale", 1.0).double()[:, None]
-    return (z * torch.rsqrt(1.0 + (z / SOFT_LIMIT).square())).float()
+    return (SOFT_LIMIT * torch.tanh(z / SOFT_LIMIT)).float()
 
 
 class Linear(nn.Module):
