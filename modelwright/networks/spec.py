@@ -162,24 +162,24 @@ def named(names: Iterable[str], input: ArrayInput) -> str | None:
     return next(by_column, None) or next(by_form, None)
 
 
-def wanted_inputs(
-    spec: NetworkSpec, inputs: tuple[ArrayInput, ...], tasks: tuple[Task, ...], n_rows: int | None = None
-) -> tuple[ArrayInput, ...]:
-    """The arrays as the encoders want them: a pretrained model brings its own vocabulary or size of pictures.
+def wanted_inputs(spec: NetworkSpec, inputs: tuple[ArrayInput, ...]) -> tuple[ArrayInput, ...]:
+    """The arrays as the encoders that the user names want them: a pretrained model brings its own vocabulary or size of
+    pictures. Call it after learning arrays from training rows, and build the network with what it gives.
 
-    Call it after learning arrays from training rows, and build the network with what it gives.
-
-    >>> from modelwright_runtime.signature import ArrayInput, Task
+    >>> from modelwright_runtime.signature import ArrayInput
     >>> inputs = (ArrayInput(form="numbers", columns=("a",)),)
-    >>> wanted_inputs(NetworkSpec(), inputs, (Task(kind="regression", target="y"),)) == inputs
+    >>> wanted_inputs(NetworkSpec(encoders={"number": "number"}), inputs) == inputs
     True
     """
-    uses = plan(spec, inputs, tasks, n_rows)[0]
     made = []
-    for use, input in zip(uses, inputs, strict=True):
-        encoder = registry.get("encoders", use.method)
-        settings = encoder.spec.parse(use.settings, where=use.method)
-        made.append(input if encoder.wanted is None else encoder.wanted(settings, input))
+    for input in inputs:
+        name = named(spec.encoders, input)
+        if name is not None:
+            use = spec.encoders[name]
+            encoder = registry.get("encoders", use.method)
+            if encoder.wanted is not None and input.form in encoder.forms:
+                input = encoder.wanted(encoder.spec.parse(use.settings, where=use.method), input)
+        made.append(input)
     return tuple(made)
 
 

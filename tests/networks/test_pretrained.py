@@ -65,7 +65,7 @@ def vit(tmp_path_factory: pytest.TempPathFactory) -> str:
 def made(model: str, **settings: Any) -> tuple[Any, tuple[ArrayInput, ...]]:
     spec = NetworkSpec(encoders={"text": {"pretrained": {"model": model, **settings}}})
     inputs = (ArrayInput(form="tokens", columns=("t",), settings={"length": 24, "level": "word", "vocabulary": []}),)
-    inputs = wanted_inputs(spec, inputs, (TASK,))
+    inputs = wanted_inputs(spec, inputs)
     return build(spec, inputs, (TASK,), seed=1), inputs
 
 
@@ -175,7 +175,7 @@ def test_padding_changes_nothing(bert: str) -> None:
 def test_pictures(vit: str) -> None:
     spec = NetworkSpec(encoders={"image": {"pretrained": {"model": vit, "train": "last"}}})
     inputs = (ArrayInput(form="image", columns=("p",), settings={"height": 9, "width": 9, "channels": 1}),)
-    inputs = wanted_inputs(spec, inputs, (TASK,))
+    inputs = wanted_inputs(spec, inputs)
     assert inputs[0].settings["height"] == 16
     network = build(spec, inputs, (TASK,), seed=1).eval()
     pictures = torch.randint(0, 256, (3, 16, 16, 3), dtype=torch.uint8)
