@@ -62,8 +62,8 @@ def keys_of(options: argparse.Namespace) -> list[tuple[str, str, int, int]]:
     return found + [("", half, number, options.draw) for half in halves for number in range(n_healthy)]
 
 
-def records_of(keys: Iterable[tuple[str, str, int, int]], *, heal: bool, jobs: int) -> list[Record]:
-    """All cases, one after the other or in several processes; progress goes to stderr."""
+def records_of(keys: Iterable[tuple[str, str, int, int]], *, heal: bool, jobs: int, path: Path | None) -> list[Record]:
+    """All cases, one after the other or in several processes; progress goes to stderr, records to a file at once."""
     work = [(key, heal) for key in keys]
     records = []
     if jobs == 1:
@@ -72,6 +72,9 @@ def records_of(keys: Iterable[tuple[str, str, int, int]], *, heal: bool, jobs: i
         found = ProcessPoolExecutor(jobs, mp_context=get_context("spawn")).map(one, work)
     for record in found:
         records.append(record)
+        if path is not None:
+            with path.open("a") as file:
+                file.write(json.dumps(record.to_plain()) + "\n")
         print(f"\r{len(records)} of {len(work)}  {record.name:50s}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return records
@@ -89,9 +92,7 @@ def main() -> None:
     parser.add_argument("--records", type=Path, help="also write every record as a line of JSON")
     options = parser.parse_args()
     began = time.perf_counter()
-    records = records_of(keys_of(options), heal=not options.no_heal, jobs=options.jobs)
-    if options.records:
-        options.records.write_text("".join(json.dumps(record.to_plain()) + "\n" for record in records))
+    records = records_of(keys_of(options), heal=not options.no_heal, jobs=options.jobs, path=options.records)
     tell(f"# doctor\n\n{machine()}, load {os.getloadavg()[0]:.1f}\n")
     wall_s, cpu_s = time.perf_counter() - began, sum(record.cpu_s for record in records)
     tell(f"{len(records)} trainings looked on in {wall_s:.0f} s, {cpu_s:.0f} s of one core: each "
