@@ -19,6 +19,9 @@ NAME ?= spine
 FROM ?=
 JOBS ?= 2
 
+# threads that wait give the core back: two test processes of two spinning threads each take several times as long
+export OMP_WAIT_POLICY := PASSIVE
+
 .DEFAULT_GOAL := help
 .PHONY: run example test check bench bless help clean
 
