@@ -97,37 +97,40 @@ def rate_low(case: Case, mechanism: str, rng: Draw) -> Case:
 
 def exploding(case: Case, mechanism: str, rng: Draw) -> Case:
     if mechanism == "large recurrent weights":
-        gain = rng.uniform(6, 15)
+        gain = float(rng.uniform(6, 15))
         return replace(case, plan=replace(case.plan, recurrent_gain=gain), severity=gain)
     gain = 10 ** rng.uniform(0.9, 1.4)
     activation = "relu" if mechanism == "large first weights" else "leaky_relu"
-    plan = replace(case.plan, gain=gain, norm=False, activation=activation, depth=3)
-    return replace(case, plan=plan, severity=gain)
+    sound = replace(case, plan=replace(case.plan, norm=False, activation=activation, depth=3))
+    return replace(sound, plan=replace(sound.plan, gain=gain), severity=gain, healthy=sound)
 
 
 def vanishing(case: Case, mechanism: str, rng: Draw) -> Case:
     if mechanism == "deep sigmoid":
-        depth = int(rng.integers(5, 8))
-        return replace(case, plan=replace(case.plan, activation="sigmoid", norm=False, depth=depth), severity=depth)
+        depth = int(rng.integers(4, 6) if case.plan.family == "cnn" else rng.integers(5, 8))
+        sound = replace(case, plan=replace(case.plan, activation="relu", norm=False, depth=depth))
+        return replace(sound, plan=replace(sound.plan, activation="sigmoid"), severity=depth, healthy=sound)
     gain = 10 ** -rng.uniform(1.3, 2.2)
     depth = 5 if mechanism == "tiny weights, deep" else 3
     plain = {"sgd": {"learning_rate": 0.06 * 10 ** rng.uniform(-0.2, 0.2), "momentum": 0.9}}
     case = replace(case, spec=case.spec.but(optimizer=plain))  # AdamW recovers from tiny weights by itself
-    case = replace(case, healthy=case)
-    return replace(case, plan=replace(case.plan, gain=gain, norm=False, depth=depth, activation="tanh"), severity=gain)
+    sound = replace(case, plan=replace(case.plan, norm=False, depth=depth, activation="tanh"))
+    return replace(sound, plan=replace(sound.plan, gain=gain), severity=gain, healthy=sound)
 
 
 def dead(case: Case, mechanism: str, rng: Draw) -> Case:
     shift = -rng.uniform(5, 15)
     activation = "gelu" if mechanism == "low biases, GELU" else "relu"
-    return replace(case, plan=replace(case.plan, shift=shift, norm=False, activation=activation), severity=shift)
+    sound = replace(case, plan=replace(case.plan, norm=False, activation=activation))
+    return replace(sound, plan=replace(sound.plan, shift=shift), severity=shift, healthy=sound)
 
 
 def saturated(case: Case, mechanism: str, rng: Draw) -> Case:
     gain = 10 ** rng.uniform(1.2, 1.8)
     activation = "sigmoid" if mechanism == "large weights, sigmoid" else "tanh"
-    gain = 2 * gain if activation == "sigmoid" or case.plan.family == "lstm" else gain
-    return replace(case, plan=replace(case.plan, gain=gain, norm=False, activation=activation), severity=gain)
+    gain *= 4 if case.plan.family == "lstm" else 2 if activation == "sigmoid" else 1
+    sound = replace(case, plan=replace(case.plan, norm=False, activation=activation))
+    return replace(sound, plan=replace(sound.plan, gain=gain), severity=gain, healthy=sound)
 
 
 def shuffled(case: Case, mechanism: str, rng: Draw) -> Case:
@@ -190,6 +193,7 @@ def not_finite(case: Case, mechanism: str, rng: Draw) -> Case:
 
 
 def unscaled(case: Case, mechanism: str, rng: Draw) -> Case:
+    case = replace(case, plan=replace(case.plan, norm=False))
     p = case.problem
     width = p.x[0].numel()
     scale, offset = torch.ones(width), torch.zeros(width)
@@ -209,7 +213,7 @@ def unscaled(case: Case, mechanism: str, rng: Draw) -> Case:
         return x * scale.reshape(shape) + offset.reshape(shape)
 
     made = replace(p, x=moved(p.x), x_valid=moved(p.x_valid), x_test=moved(p.x_test))
-    return replace(case, problem=made, severity=severity, plan=replace(case.plan, norm=False))
+    return replace(case, problem=made, severity=severity, healthy=case)
 
 
 def overfitting(case: Case, mechanism: str, rng: Draw) -> Case:
@@ -235,8 +239,7 @@ def overfitting(case: Case, mechanism: str, rng: Draw) -> Case:
 def underfitting(case: Case, mechanism: str, rng: Draw) -> Case:
     if mechanism == "narrow waist":
         return replace(case, plan=replace(case.plan, bottleneck=1), severity=1)
-    width = 2
-    return replace(case, plan=replace(case.plan, width=width, norm=False, dropout=0.0), severity=width)
+    return replace(case, plan=replace(case.plan, width=2), severity=2)
 
 
 def collapse(case: Case, mechanism: str, rng: Draw) -> Case:
@@ -272,7 +275,8 @@ def spikes(case: Case, mechanism: str, rng: Draw) -> Case:
         return replace(case, problem=replace(p, y=y), severity=times)
     x = p.x.clone()
     x[rows] *= times
-    return replace(case, problem=replace(p, x=x), plan=replace(case.plan, norm=False), severity=times)
+    sound = replace(case, plan=replace(case.plan, norm=False))
+    return replace(sound, problem=replace(p, x=x), severity=times, healthy=sound)
 
 
 @dataclass(frozen=True)

@@ -105,13 +105,17 @@ class Attending(nn.Module):
 
 
 class Embedded(nn.Module):
-    """Word ids as vectors, before a recurrent or attending body."""
+    """Word ids as vectors, before a recurrent or attending body. Places that are left out hold the padding."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, plan: Plan, size: int) -> None:
         super().__init__()
         self.table = nn.Embedding(64, size)
+        self.without = list(plan.without)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.without:
+            x = x.clone()
+            x[:, self.without] = 0
         return self.table(x)
 
 
@@ -124,7 +128,7 @@ def build(plan: Plan, problem: Problem) -> nn.Module:
         parts.append(Front(plan, x))
         n_in = x.shape[-1]
     else:
-        parts.append(Embedded(16))
+        parts.append(Embedded(plan, 16))
         n_in = 16
     body, width = {"mlp": _mlp, "cnn": _cnn}.get(plan.family, _sequence)(plan, n_in, x)
     parts += body
@@ -216,9 +220,10 @@ def mended(plan: Plan, change: dict[str, Any]) -> Plan | None:
         return replace(plan, norm=True)
     if what == "activation":
         return replace(plan, activation=change["to"])
+    if what == "capacity" and plan.bottleneck:
+        return replace(plan, bottleneck=plan.bottleneck * change["times"])
     if what == "capacity":
-        return replace(plan, width=_even(plan.width * change["times"]),
-                       bottleneck=0)  # fmt: skip
+        return replace(plan, width=_even(plan.width * change["times"]))
     if what == "dropout":
         return replace(plan, dropout=change["value"])
     if what == "standardise":

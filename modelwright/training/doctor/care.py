@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,13 @@ TRIAL_SHARE = 0.25  # of the run, for which both sides of a fork are trained
 FEWEST_STEPS = 30
 MOST_TRIALS = 6
 LEDGER = "doctor.json"
-AGAIN = {"learning_rate": 3, "skip": 3, "drop_inputs": 2}  # how often a kind of change may be tried; others once
+CLOSE = 0.15  # of a score: so near to each other, both sides are trained on for as long again
+AGAIN = {
+    "learning_rate": 3,
+    "skip": 3,
+    "drop_inputs": 2,
+    "capacity": 2,
+}  # how often a kind of change may be tried; others once
 
 
 def care(
@@ -178,15 +184,10 @@ class Ward:
         goal = min(self.loop.n_steps, max(self.loop.progress.step, base.step) + n_trial)
         told = {fault: sure for fault, sure in self.doctor.chart.told.items() if fault != verdict.fault}
         other, doctor, more = self._fork(setup, change, base, told)
-        share = goal / self.loop.n_steps
-        honest = change["what"] == "drop_shared_rows"
-        if not honest:
-            self.loop.run(until=goal)
-            other.run(until=min(other.n_steps, round(share * other.n_steps)))
-        ours, theirs = (math.nan, math.nan) if honest else self._scores(other, change)
-        kept = honest or theirs > ours
-        outcome = {"event": "trial", "step": goal, "fault": verdict.fault, "change": dict(change), "kept": kept,
-                   "unchanged": None if honest else ours, "changed": None if honest else theirs}  # fmt: skip
+        scores = self._contest(other, change, goal)
+        kept = scores is None or scores[1] > scores[0]
+        outcome = {"event": "trial", "step": self.loop.progress.step, "fault": verdict.fault, "change": dict(change),
+                   "kept": kept, "unchanged": scores and scores[0], "changed": scores and scores[1]}  # fmt: skip
         self.tried.append(outcome)
         _mark(self.loop.progress.history, verdict, healed=kept)
         self.loop.tell_history(outcome)
@@ -200,7 +201,25 @@ class Ward:
         self._write_ledger()
         if kept:
             self._consider((*more, *doctor.verdicts))
+        elif scores == (-math.inf, -math.inf) and change["what"] == "learning_rate":
+            lower = replace(verdict, change={**change, "times": change["times"] * 0.1})  # it was not enough
+            self._consider((lower,))
         return kept
+
+    def _contest(self, other: Loop, change: Change, goal: int) -> tuple[float, float] | None:
+        """Train both sides on to the same share of the run; the scores of both. None where the rows to score on are
+        what changes, so that nothing can be compared."""
+        if change["what"] == "drop_shared_rows":
+            return None
+        n_more = goal - self.loop.progress.step
+        for _ in range(2):
+            self.loop.run(until=goal)
+            other.run(until=min(other.n_steps, round(goal / self.loop.n_steps * other.n_steps)))
+            ours, theirs = self._scores(other, change)
+            if not abs(ours - theirs) < CLOSE * max(abs(ours), abs(theirs)) or goal >= self.loop.n_steps:
+                break
+            goal = min(self.loop.n_steps, goal + n_more)
+        return ours, theirs
 
     def _fork(
         self, setup: Setup, change: Change, base: Saved, told: Mapping[str, float]
@@ -209,7 +228,7 @@ class Ward:
         loop, doctor, verdicts = self._admit(setup, told)
         if not from_start(change) and base.step > 0:
             loop.restore(base)
-            doctor.chart.told, doctor.verdicts = dict(told), []
+            doctor.begin_again(told, base.step)
             verdicts = ()
         if change["what"] == "skip":
             loop.progress.step = max(loop.progress.step, change["steps"][1] + 1)
@@ -220,8 +239,7 @@ class Ward:
         rows = self.setup.validation or self.setup.train
         if change["what"] == "drop_inputs":
             rows = _shuffled(rows, change["inputs"])
-        scores = [float(loop.evaluate(rows)["score"]) for loop in (self.loop, other)]
-        ours, theirs = (score if not math.isnan(score) else -math.inf for score in scores)
+        ours, theirs = (_score(loop.evaluate(rows)) for loop in (self.loop, other))
         return ours, theirs
 
     # Over a break ----------------------------------------------------------------------------------------------------
@@ -251,6 +269,12 @@ def _is_module(build: Any) -> bool:
     import torch
 
     return isinstance(build, torch.nn.Module)
+
+
+def _score(found: Mapping[str, Any]) -> float:
+    """The score, or minus infinity where the network answers with what is no number."""
+    sound = math.isfinite(found["score"]) and math.isfinite(found["validation_loss"])
+    return float(found["score"]) if sound else -math.inf
 
 
 def _verdicts_and_trials(history: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -11,8 +11,8 @@ from modelwright.training.doctor.chart import Chart
 HIGH = 0.35  # change of a weight in a step, in shares of its length
 AIM = 0.05
 SHORTEST = 0.12  # way that the weights of a whole run must be able to go, in shares of their length
-USUAL_WAY = 2.0
-EARLIEST = 7  # step at which a rate may be called too low
+USUAL_WAY = 4.0
+EARLIEST = 12  # step at which a rate may be called too low
 
 
 def find_high(chart: Chart) -> Verdict | None:
@@ -64,10 +64,10 @@ def find_low(chart: Chart) -> Verdict | None:
     """Steps so small that all steps of the run together take the weights nowhere, and a loss that shows it.
 
     >>> chart = Chart(facts={"mean_factor": 0.5, "uninformed_loss": 1.0}, n_steps=200)
-    >>> chart.looks = [{"step": step, "factor": 1.0, "update": [2e-5]} for step in (0, 5, 9)]
-    >>> chart.curve.add([1.0] * 10)
+    >>> chart.looks = [{"step": step, "factor": 1.0, "update": [2e-5]} for step in (2, 7, 12)]
+    >>> chart.curve.add([1.0] * 13)
     >>> find_low(chart).change
-    {'what': 'learning_rate', 'times': 1000.0}
+    {'what': 'learning_rate', 'times': 3160.0}
     """
     seen = [look for look in chart.looks[-4:] if update_of(look) is not None and float(look["factor"]) > 0]
     if chart.step < EARLIEST or len(seen) < 3 or chart.share > 0.5:

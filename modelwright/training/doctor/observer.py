@@ -176,6 +176,12 @@ class Doctor:
         self.weights = None
         self.verdicts = [Verdict(**verdict) for verdict in state["verdicts"]]
 
+    def begin_again(self, told: Mapping[str, float], step: int) -> None:
+        """Forget what was seen before `step`: the training that goes on from there has other settings."""
+        self.chart = Chart(facts=self.chart.facts, told=dict(told))
+        self.chart.curve.n_steps = step
+        self.verdicts, self.gradient, self.sample = [], [], []
+
     # Parts -----------------------------------------------------------------------------------------------------------
 
     def _as_sample(self, parts: list[list[float]]) -> list[Tensor]:
