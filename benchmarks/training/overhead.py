@@ -22,7 +22,7 @@ OURS = """
 import sys, time, tempfile, torch
 sys.path.insert(0, {root!r})
 from benchmarks.training.peers import made
-from modelwright.training.doctor.base import Doctor
+from modelwright.training.doctor.observer import Doctor
 from modelwright.training.loop.examples import Examples
 from modelwright.training.loop.fit import fit
 from modelwright.training.loop.spec import LoopSpec
