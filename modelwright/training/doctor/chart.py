@@ -83,6 +83,20 @@ class Chart:
     curve: Curve = field(default_factory=Curve)
     validations: list[dict[str, Any]] = field(default_factory=list)
     told: dict[str, float] = field(default_factory=dict)
+    spent: float = 0.0
+
+    @property
+    def learned_share(self) -> float:
+        """How much of the learning that the schedule plans is done, 0..1: in a warm-up little, however many steps.
+
+        >>> chart = Chart(facts={"mean_factor": 0.5}, n_steps=100)
+        >>> chart.add_look({"step": 0, "factor": 0.1})
+        >>> chart.add_look({"step": 20, "factor": 1.0})
+        >>> chart.learned_share
+        0.04
+        """
+        planned = float(self.facts.get("mean_factor", 1.0)) * self.n_steps
+        return self.spent / planned if planned > 0 else 0.0
 
     @property
     def step(self) -> int:
@@ -102,6 +116,9 @@ class Chart:
 
     def add_look(self, look: dict[str, Any]) -> None:
         """Keep a look; of many, the first ones and the last ones stay."""
+        if self.looks:
+            last = self.looks[-1]
+            self.spent += float(last["factor"]) * (look["step"] - last["step"])
         self.looks.append(look)
         if len(self.looks) > FIRST_LOOKS + LAST_LOOKS:
             del self.looks[FIRST_LOOKS]

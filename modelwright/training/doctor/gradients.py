@@ -11,7 +11,8 @@ from modelwright.training.doctor.chart import Chart
 EXPLODING = 100.0  # pull of a layer, in uninformed losses
 VANISHING = 10**-2.5  # least pull against the largest, or against 1
 FIRST_STEPS = 4
-SETTLED = 5  # step from which small pulls count: first weights of zero have had their chance
+SETTLED = 5  # step from which small pulls count
+TRIED = 0.02  # share of the planned learning that must be done before nothing learned is a sign
 
 
 def pulls(chart: Chart, look: dict[str, Any]) -> list[float]:
@@ -71,6 +72,14 @@ def _largest(chart: Chart, look: dict[str, Any]) -> float:
     return float(look["pull"])
 
 
+def flows(chart: Chart, look: dict[str, Any]) -> list[float]:
+    """As `pulls`, with weights of at least half their usual length: layers that start at zero on purpose have no
+    pull, and yet their gradient is sound."""
+    usual = chart.facts.get("usual_weight") or [0.0] * len(look["weight"])
+    unit = max(chart.uninformed, 1e-12)
+    return [g * max(w, u / 2) / unit for g, w, u in zip(look["gradient"], look["weight"], usual, strict=True)]
+
+
 def find_vanishing(chart: Chart) -> Verdict | None:
     """Some layers hardly pull while others do, look after look, and nothing is learned.
 
@@ -79,16 +88,18 @@ def find_vanishing(chart: Chart) -> Verdict | None:
 
     >>> looks = [{"step": step, "gradient": [1e-6, 1.0], "weight": [1.0, 1.0]} for step in (5, 8, 12)]
     >>> chart = Chart(facts={"uninformed_loss": 1.0, "usual_weight": [1.0, 1.0]}, layers=["a", "b"], looks=looks)
+    >>> chart.n_steps, chart.spent = 100, 12.0
     >>> chart.curve.add([1.0] * 13)
     >>> find_vanishing(chart).evidence["layer"]
     'a'
     """
-    if not chart.looks or not (last := pulls(chart, chart.looks[-1])) or min(last) > 10 * VANISHING * max(*last, 1.0):
+    last = flows(chart, chart.looks[-1]) if chart.looks else []
+    if len(last) < 2 or min(last) > 10 * VANISHING * max(*last, 1.0):
         return None
     before = chart.step < 0  # nothing has been trained yet: what a single batch showed counts
-    seen = [(pulls(chart, look), look) for look in chart.looks if look["step"] >= SETTLED or before]
-    seen = [(found, look) for found, look in seen if len(found) > 1 and max(found) > 0][-3:]
-    if len(seen) < 2 and not (before and seen):
+    seen = [(flows(chart, look), look) for look in chart.looks[-3:] if look["step"] >= SETTLED or before]
+    seen = [(found, look) for found, look in seen if max(found) > 0]
+    if not before and (len(seen) < 2 or chart.learned_share < TRIED) or not seen:
         return None
     ratios = [max(min(found), 1e-12) / max(max(found), 1.0) for found, _ in seen]
     ratio = statistics.median(ratios)

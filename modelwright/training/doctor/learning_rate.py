@@ -89,13 +89,13 @@ def find_low(chart: Chart) -> Verdict | None:
 def foreseen_gain(chart: Chart) -> float:
     """Share of the uninformed loss that the whole run would gain if it went on as it began.
 
-    >>> chart = Chart(facts={"uninformed_loss": 2.0}, n_steps=100)
+    >>> chart = Chart(facts={"uninformed_loss": 2.0, "mean_factor": 1.0}, n_steps=100, spent=10.0)
     >>> chart.curve.add([2.0] * 5 + [1.8] * 5)
     >>> round(foreseen_gain(chart), 3)
     1.0
     """
     gained = chart.curve.part(0.0, 0.25) - chart.curve.part(0.75, 1.0)
-    return gained / max(chart.uninformed, 1e-12) / max(chart.share, 1e-9)
+    return gained / max(chart.uninformed, 1e-12) / max(chart.learned_share, 1e-3)
 
 
 def _rounded(times: float) -> float:
