@@ -56,10 +56,10 @@ $(VENV)/.deep: $(VENV)/.run
 example: $(VENV)/.deep
 	@$(if $(FROM),,test -d examples/deep/$(NAME)/data ||) $(BIN)/python examples/deep/make.py '$(NAME)' $(if $(FROM),'$(FROM)')
 ifeq ($(NAME),transfer)
-	@$(BIN)/python examples/deep/transfer/run.py
-else
-	@$(BIN)/wright run examples/deep/$(NAME)/recipe.yaml
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[pretrained]'
+	@$(BIN)/python examples/deep/transfer/teach.py
 endif
+	@$(BIN)/wright run examples/deep/$(NAME)/recipe.yaml
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

@@ -22,6 +22,8 @@ import stand_in
 HERE = Path(__file__).parent
 MOST_PICTURES = {"train": 6_000, "t10k": 2_000}
 """Of MNIST so many are taken: two cores then need a few minutes."""
+PICTURES_EACH = 10
+"""Of a class that is learned from few pictures."""
 
 
 def make(name: str, source: str | Path | None = None, folder: Path | None = None) -> Path:
@@ -84,6 +86,34 @@ def take_pictures(source: Path, folder: Path) -> None:
         copy(source, folder)
 
 
+def take_some_pictures(source: Path, folder: Path) -> None:
+    """Half of the classes as `many/`; of the others ten pictures each as `few/train/`, the rest as `few/test/`."""
+    take_pictures(source, folder / "all")
+    part_pictures(folder)
+
+
+def part_pictures(folder: Path) -> None:
+    """Part the pictures of `all/`, folders of folders by class, into `many/` and `few/`."""
+    by_class: dict[str, list[Path]] = {}
+    for path in sorted((folder / "all").rglob("*.png")):
+        by_class.setdefault(path.parent.name, []).append(path)
+    names = sorted(by_class)
+    for name in names:
+        for index, path in enumerate(by_class[name]):
+            known = name in names[: len(names) // 2]
+            place = "many" if known else "few/train" if index < PICTURES_EACH else "few/test"
+            (folder / place / name).mkdir(parents=True, exist_ok=True)
+            path.rename(folder / place / name / f"{path.parent.parent.name}-{path.name}")
+    shutil.rmtree(folder / "all")
+
+
+def draw_some_pictures(folder: Path) -> None:
+    """Eight shapes: four with many pictures, four with few."""
+    (folder / "all").mkdir()
+    stand_in.pictures(folder / "all", n=1_600, shapes=stand_in.MORE_SHAPES)
+    part_pictures(folder)
+
+
 def take_steps(source: Path, folder: Path) -> None:
     """`.ts` files of the UCR and UEA archive, one session a case, as a long table: one row a step."""
     rows: list[tuple[str, ...]] = []
@@ -140,7 +170,7 @@ EXAMPLES: dict[str, tuple[Callable[[Path], None], Callable[[Path, Path], None]]]
     "sensor": (stand_in.steps, take_steps),
     "detection": (stand_in.scenes, copy),
     "several": (stand_in.homes, copy),
-    "transfer": (stand_in.pictures, take_pictures),
+    "transfer": (draw_some_pictures, take_some_pictures),
 }
 
 

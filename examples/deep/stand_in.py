@@ -19,6 +19,7 @@ import numpy as np
 
 SEED = 20240229
 SHAPES = ("circle", "cross", "square", "triangle")
+MORE_SHAPES = (*SHAPES, "arrow", "half", "hexagon", "star")
 
 
 def write_table(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -73,8 +74,15 @@ def _corners(shape: str, size: float, turn: float) -> list[tuple[float, float]]:
     if shape == "cross":
         arm = [(1, 0.3), (0.3, 0.3), (0.3, 1)]
         around = [point for step in range(4) for point in [_turned(x, y, step * math.pi / 2) for x, y in arm]]
+    elif shape == "arrow":
+        around = [(1, 0), (0, 0.8), (0, 0.3), (-1, 0.3), (-1, -0.3), (0, -0.3), (0, -0.8)]
+    elif shape == "half":
+        around = [(math.cos(math.pi * k / 12), math.sin(math.pi * k / 12) - 0.4) for k in range(13)]
+    elif shape == "star":
+        reach = [(1.0, 0.4)[k % 2] for k in range(10)]
+        around = [(r * math.cos(math.pi * k / 5), r * math.sin(math.pi * k / 5)) for k, r in enumerate(reach)]
     else:
-        n = {"circle": 24, "square": 4, "triangle": 3}[shape]
+        n = {"circle": 24, "square": 4, "triangle": 3, "hexagon": 6}[shape]
         around = [(math.cos(2 * math.pi * k / n), math.sin(2 * math.pi * k / n)) for k in range(n)]
     return [_turned(x * size, y * size, turn) for x, y in around]
 
@@ -90,13 +98,13 @@ def _noisy(picture: Any, rng: np.random.Generator, strength: float) -> Any:
     return Image.fromarray(np.clip(pixels + rng.normal(0, strength, pixels.shape), 0, 255).astype(np.uint8))
 
 
-def pictures(folder: Path, n: int = 1_200, side: int = 32) -> None:
-    """Grey pictures of four shapes, turned, of several sizes and places, behind noise: `circle/0001.png`, ..."""
+def pictures(folder: Path, n: int = 1_200, side: int = 32, shapes: Sequence[str] = SHAPES) -> None:
+    """Grey pictures of shapes, turned, of several sizes and places, behind noise: `circle/0001.png`, ..."""
     from PIL import Image, ImageDraw
 
     dice, rng = random.Random(SEED), np.random.default_rng(SEED)
     for index in range(n):
-        shape = SHAPES[index % len(SHAPES)]
+        shape = shapes[index % len(shapes)]
         picture = Image.new("L", (side, side), dice.randrange(40, 120))
         x, y, size = dice.uniform(10, side - 10), dice.uniform(10, side - 10), dice.uniform(5, 10)
         points = [(x + dx, y + dy) for dx, dy in _corners(shape, size, dice.uniform(0, 2 * math.pi))]

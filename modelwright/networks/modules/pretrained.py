@@ -33,7 +33,7 @@ class Pretrained(nn.Module):
         super().__init__()
         self.model = _load(spec.model)
         config: Any = self.model.config
-        self.width = int(config.hidden_size)
+        self.width = int(getattr(config, "hidden_size", 0) or config.hidden_sizes[-1])
         self.how, self.layer_decay, self.is_text = spec.pool, spec.layer_decay, input.form == "tokens"
         if self.is_text:
             ids, self.first, self.end = _own_ids(spec.model, input)
@@ -45,7 +45,8 @@ class Pretrained(nn.Module):
             self.most = places - marks - offset
         else:
             self.pixels = Pixels(input)
-        self.layers = _layers(self.model, int(config.num_hidden_layers))
+        n_layers = getattr(config, "num_hidden_layers", 0) or len(config.depths)  # convolutions count stages
+        self.layers = _layers(self.model, int(n_layers))
         self._choose(spec)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -127,7 +128,8 @@ def _load(model: str) -> nn.Module:
             )
         except (OSError, ValueError, RuntimeError, KeyError) as problem:
             raise unreadable(model, problem) from problem
-    if getattr(loaded, "pooler", None) is not None:
+    pooler: Any = getattr(loaded, "pooler", None)
+    if pooler is not None and any(True for _ in pooler.parameters()):
         loaded.pooler = None  # type: ignore[assignment]  # its answer is not read
     return loaded
 

@@ -86,15 +86,16 @@ def prepare(
     """Learn how arrays are made from the rows to fit on, make them, and read the targets."""
     import numpy as np
 
-    features = registry.verbs("features")
+    features, networks = registry.verbs("features"), registry.verbs("networks")
     places = {rows.schema[name].kind for name in rows.schema.of_role("target")} & {"boxes", "mask"}
     sizes = {"max_image_size": PLACES_IMAGE_SIZE} if places else {}  # where a thing is needs finer pictures than what
     arrays_spec = features.ArraysSpec.parse({**sizes, **deep.arrays}, where="arrays")
     fitted, valid = _take(rows, fit_rows), _take(rows, valid_rows if valid_rows is not None else fit_rows[:1])
     rng = stream(seed, "training", "arrays")
-    inputs = features.learn_arrays(fitted, rows.schema.features, arrays_spec, rng=rng)
+    learned = features.learn_arrays(fitted, rows.schema.features, arrays_spec, rng=rng)
+    inputs = networks.wanted_inputs(networks.NetworkSpec.parse(deep.network, where="network"), learned)
     whole, more = read_aims(rows, spec, inputs)
-    scales = tuple(_scale(aim, fit_rows) for aim in whole)
+    scales = tuple(_scale(aim, fit_rows, keeps_origin=keeps_origin(deep, aim.task)) for aim in whole)
     valid_at = valid_rows if valid_rows is not None else fit_rows[:1]
     return Prepared(
         inputs=inputs,
@@ -112,14 +113,20 @@ def _take(rows: Dataset, positions: np.ndarray) -> Dataset:
     return Dataset(frame.lazy(), rows.schema, frame.height, rows.origin)
 
 
-def _scale(aim: Aim, fit_rows: np.ndarray) -> tuple[float, float] | None:
-    """Mean and deviation of a number's training rows; the target is learned in these units."""
+def keeps_origin(deep: DeepSpec, task: Task) -> bool:
+    """Whether the loss that is asked for of a task knows a target's size by its distance from 0."""
+    use = deep.losses.get(task.target)
+    return use is not None and bool(registry.get("losses", use.method).keeps_origin)
+
+
+def _scale(aim: Aim, fit_rows: np.ndarray, *, keeps_origin: bool) -> tuple[float, float] | None:
+    """Mean (or 0) and deviation of a number's training rows; the target is learned in these units."""
     import numpy as np
 
     if aim.task.kind not in ("regression", "forecast"):
         return None
     values = aim.values[fit_rows].astype(np.float64)
-    return float(np.nanmean(values)), float(max(np.nanstd(values), 1e-12))
+    return 0.0 if keeps_origin else float(np.nanmean(values)), float(max(np.nanstd(values), 1e-12))
 
 
 def _examples(

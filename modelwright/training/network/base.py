@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from modelwright.core import registry
@@ -14,6 +15,7 @@ from modelwright.core.errors import UserError
 from modelwright.core.rng import stream_seed
 from modelwright.core.values import Candidate, Splits, Trained, Watch
 from modelwright.training.loop.fit import Fit
+from modelwright.training.loop.order import n_steps_of
 from modelwright.training.loop.spec import LoopSpec
 from modelwright.training.network.answers import (
     Answers,
@@ -24,7 +26,8 @@ from modelwright.training.network.answers import (
     metric_of,
     parity_of,
 )
-from modelwright.training.network.arrays import Prepared, prepare
+from modelwright.training.network.arrays import Prepared, keeps_origin, prepare
+from modelwright.training.network.forecasts import suited
 from modelwright.training.network.plan import FORWARD_AND_BACK, plan_loop, work_of
 from modelwright.training.network.score import score_of
 from modelwright.training.network.spec import DeepSpec
@@ -45,6 +48,7 @@ CHECKED_ROWS = 1_000
 PLANNED_ROWS = 2_000
 PLACES = ("detection", "segmentation")
 LOOP_CHANGES = ("learning_rate", "clip_norm", "warm_up")
+LEAST_SHARE, ENOUGH_SHARE = 0.2, 0.9  # of the planned steps: what a final fit is given at least, and left as it is
 WORTH_THREADS = 3e8  # floating-point operations of a step
 
 
@@ -60,6 +64,7 @@ class Task:
     seed: int
     watch: Watch
     folder: Path | None
+    told: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -98,13 +103,15 @@ def train_network(
     answers = [answers_of(one.network, one.prepared.validation, one.prepared.scales) for one in validated]
     first = validated[0]
     avoid, about_labels = _harmful(task, first)
-    kept = _learn(task, _all_rows(task), None, "all", avoid, validated) if refit or len(pairs) > 1 else first
+    again = refit or len(pairs) > 1
+    kept = _learn(task, _all_rows(task), None, "all", avoid, validated) if again else first
     kept = replace(kept, fit=replace(kept.fit, network=calibrate(kept.network, kept.prepared.tasks, answers)))
     told = [
+        *task.told,
         Decision("training", "validation", f"{len(pairs)} folds" if len(pairs) > 1 else "one fold",
                  _why_validated(len(pairs), few, len(task.pairs))),
-        Decision("training", "final fit", "all training rows" if kept is not first else "the validated network",
-                 "few rows: none is left out" if kept is not first else "many rows: its best weights are kept"),
+        Decision("training", "final fit", "all training rows" if again else "the validated network",
+                 "few rows: none is left out" if again else "many rows: its best weights are kept"),
         *about_labels,
     ]  # fmt: skip
     return _trained(task, splits, data, kept, (validated, answers, pairs), told)
@@ -124,7 +131,7 @@ def told_of_network(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int
     size = Decision(
         "training", "network", f"{n_weights:,} weights", f"judged by {some.height:,} rows; batch {loop.batch_size}"
     )
-    return (*prepared.decisions, *_parts_of(network), size, *told, *about_changes)
+    return (*prepared.decisions, *task.told, *_parts_of(network), size, *told, *about_changes)
 
 
 def _designed(
@@ -166,8 +173,9 @@ def _read(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: W
     order = np.argsort(splits.train, kind="stable")
     pairs = tuple(replace(splits, train=splits.train[order], folds=splits.folds[order]).pairs())
     weights = _weights_of(rows, spec)
-    deep = spec.network if isinstance(spec.network, DeepSpec) else DeepSpec()
-    return Task(rows=rows, pairs=pairs, weights=weights, spec=spec, deep=deep, seed=seed, watch=watch, folder=folder)
+    deep, told = suited(rows, spec.network if isinstance(spec.network, DeepSpec) else DeepSpec())
+    return Task(rows=rows, pairs=pairs, weights=weights, spec=spec, deep=deep, seed=seed, watch=watch, folder=folder,
+                told=tuple(told))  # fmt: skip
 
 
 def _weights_of(rows: Dataset, spec: TrainSpec) -> np.ndarray | None:
@@ -199,7 +207,8 @@ def _learn(
     prepared = prepare(task.rows, fit_rows, valid_rows, task.spec, task.deep, task.weights, seed=task.seed)
     seed = stream_seed(task.seed, "training", "network", name)
     network, loop, told = _designed(task, prepared, len(fit_rows), seed, patient=valid_rows is not None)
-    loop = _healed(loop, before)
+    loop, more_told = _as_validated(_healed(loop, before), before)
+    told += more_told
     task.watch({"stage": "training", "event": "note", "text": _what(network, prepared, loop, name)})
     with _threads(cast(float, network.work_per_step)):
         augment, more = _augment(task, prepared, avoid)
@@ -239,7 +248,7 @@ def _fit(
         lambda changes: _rebuilt(task, network, prepared, changes, seed), prepared.fit, loop, mode=mode,
         objective=_objective(task, prepared),
         validation=prepared.validation_or_none,
-        score=score_of(prepared.tasks),
+        score=None if any(keeps_origin(task.deep, aim) for aim in prepared.tasks) else score_of(prepared.tasks),
         augment=augment,
         rates=network.rate_factors(),  # type: ignore[operator]
         folder=None if task.folder is None else task.folder / name,
@@ -279,6 +288,21 @@ def _healed(loop: LoopSpec, fitted: Sequence[Learned]) -> LoopSpec:
         setup = changed(Setup(loop, fitted[0].prepared.fit, None), event["change"]) if kept else None
         loop = loop if setup is None else setup.spec
     return loop
+
+
+def _as_validated(loop: LoopSpec, fitted: Sequence[Learned]) -> tuple[LoopSpec, list[Decision]]:
+    """The loop, as long as served the folds best: nothing stops the final fit when it has learned enough.
+
+    The median over folds of the step with the best score, as a share of the steps that were planned for it.
+    """
+    shares = [one.fit.best_step / max(n_steps_of(one.prepared.fit.n_rows, one.loop.batch_size, one.loop.epochs,
+                                                 one.loop.max_steps)[1], 1) for one in fitted]  # fmt: skip
+    share = max(LEAST_SHARE, median(shares)) if shares else 1.0
+    if share > ENOUGH_SHARE:
+        return loop, []
+    steps = None if loop.max_steps is None else max(1, round(loop.max_steps * share))
+    told = Decision("training", "length of the final fit", f"{share:.0%} of the plan", "there the folds scored best")
+    return loop.but(epochs=loop.epochs * share, max_steps=steps), [told]
 
 
 def _parts_of(network: nn.Module) -> tuple[Decision, ...]:
