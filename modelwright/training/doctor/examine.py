@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from modelwright.training.loop.fit import Objective
 
 BATCH_ROWS, FEWEST_ROWS = 64, 8
-BATCH_NUMBERS = 1_000_000  # of the inputs of a batch; large pictures come in smaller batches
+BATCH_NUMBERS = 250_000  # of the inputs of a batch; large pictures come in smaller batches
 FIT_STEPS = 40
 FIT_RATES = (0.12, 0.04)  # largest change of a weight in a step, in shares of its length; the second if need be
 FITTED = 0.3

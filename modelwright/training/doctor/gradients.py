@@ -9,7 +9,7 @@ from modelwright.training.doctor.base import Symptom, Verdict, sure, sure_below
 from modelwright.training.doctor.chart import Chart
 
 EXPLODING = 100.0  # pull of a layer, in uninformed losses
-VANISHING = 10**-2.5  # least pull against the largest, or against 1
+VANISHING = 0.01  # pull of the first layers against the largest, or against 1
 FIRST_STEPS = 4
 SETTLED = 5  # step from which small pulls count
 TRIED = 0.02  # share of the planned learning that must be done before nothing learned is a sign
@@ -73,15 +73,38 @@ def _largest(chart: Chart, look: dict[str, Any]) -> float:
 
 
 def flows(chart: Chart, look: dict[str, Any]) -> list[float]:
-    """As `pulls`, with weights of at least half their usual length: layers that start at zero on purpose have no
-    pull, and yet their gradient is sound."""
+    """As `pulls`, with weights of at least half the length that this network's weights usually have: layers that start
+    at zero on purpose have no pull, and yet their gradient is sound.
+
+    >>> chart = Chart(facts={"uninformed_loss": 1.0, "usual_weight": [4.0, 4.0, 4.0]})
+    >>> flows(chart, {"gradient": [0.5, 0.5, 0.5], "weight": [4.0, 4.0, 0.0]})
+    [2.0, 2.0, 1.0]
+    """
     usual = chart.facts.get("usual_weight") or [0.0] * len(look["weight"])
+    half = min(1.0, _typical_size(look["weight"], usual)) / 2
     unit = max(chart.uninformed, 1e-12)
-    return [g * max(w, u / 2) / unit for g, w, u in zip(look["gradient"], look["weight"], usual, strict=True)]
+    return [g * max(w, u * half) / unit for g, w, u in zip(look["gradient"], look["weight"], usual, strict=True)]
+
+
+def _typical_size(weights: list[float], usual: list[float]) -> float:
+    """The middle layer's length in shares of the one that keeps the size of a signal."""
+    return statistics.median([w / u for w, u in zip(weights, usual, strict=False) if u > 0] or [1.0])
+
+
+def arrived(found: list[float]) -> float:
+    """What arrives at the first quarter of the layers, where the way back is longest, against the largest of all or 1.
+
+    A layer further on may well pull little, and for sound reasons: it stands beside the way (a number in place of
+    gaps that no row has), or its branch starts at zero and the signal goes round it.
+
+    >>> arrived([1e-4, 1e-3, 0.1, 1.0]), arrived([0.5, 0.0, 0.0, 1.0])
+    (0.0001, 0.5)
+    """
+    return max(found[: -(-len(found) // 4)]) / max(*found, 1.0)
 
 
 def find_vanishing(chart: Chart) -> Verdict | None:
-    """Some layers hardly pull while others do, look after look, and nothing is learned.
+    """The first layers hardly pull, look after look, and nothing is learned.
 
     Reference: Hochreiter (1991), "Untersuchungen zu dynamischen neuronalen Netzen"; Glorot and Bengio (2010),
     "Understanding the difficulty of training deep feedforward neural networks".
@@ -94,24 +117,22 @@ def find_vanishing(chart: Chart) -> Verdict | None:
     'a'
     """
     last = flows(chart, chart.looks[-1]) if chart.looks else []
-    if len(last) < 2 or min(last) > 10 * VANISHING * max(*last, 1.0):
+    if len(last) < 2 or arrived(last) > 10 * VANISHING:
         return None
     before = chart.step < 0  # nothing has been trained yet: what a single batch showed counts
-    seen = [(flows(chart, look), look) for look in chart.looks[-3:] if look["step"] >= SETTLED or before]
-    seen = [(found, look) for found, look in seen if max(found) > 0]
-    if not before and (len(seen) < 2 or chart.learned_share < TRIED) or not seen:
+    looks = [look for look in chart.looks[-3:] if look["step"] >= SETTLED or before]
+    ratios = [arrived(found) for found in (flows(chart, look) for look in looks) if max(found) > 0]
+    if not ratios or not before and (len(ratios) < 2 or chart.learned_share < TRIED):
         return None
-    ratios = [max(min(found), 1e-12) / max(max(found), 1.0) for found, _ in seen]
-    ratio = statistics.median(ratios)
+    ratio = max(statistics.median(ratios), 1e-12)
     stuck = sure(float(chart.facts.get("batch_fit", 0.0)), 0.3, factor=1.3) if before else _stuck(chart)
-    found, look = seen[-1]
-    layer = chart.layers[found.index(min(found))] if len(chart.layers) == len(found) else ""
+    layer = chart.layers[0] if chart.layers else ""
     return Verdict(
         "vanishing_gradients", min(sure_below(ratio, VANISHING, factor=3), stuck),
         {"ratio": ratio, "layer": layer},
-        f"Hardly anything of the gradient arrives at `{layer}`: {ratio:.0e} of what a layer should get, so the layers "
-        "before it do not learn. " + _remedy_words(chart, look),
-        _remedy(chart, look),
+        f"Hardly anything of the gradient arrives at the first layers (`{layer}`): {ratio:.0e} of what a layer should "
+        "get, so they do not learn. " + _remedy_words(chart, looks[-1]),
+        _remedy(chart, looks[-1]),
     )  # fmt: skip
 
 
@@ -124,9 +145,7 @@ def _stuck(chart: Chart) -> float:
 
 
 def _remedy(chart: Chart, look: dict[str, Any]) -> dict[str, Any]:
-    usual = chart.facts.get("usual_weight", [])
-    sizes = [w / u for w, u in zip(look["weight"], usual, strict=False) if u > 0]
-    if sizes and statistics.median(sizes) < 0.25:
+    if _typical_size(look["weight"], chart.facts.get("usual_weight", [])) < 0.25:
         return {"what": "initialise"}
     if any(name.startswith(("sigmoid", "tanh")) for name in look.get("units", [])):
         return {"what": "activation", "to": "relu"}

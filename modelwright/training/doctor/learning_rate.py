@@ -7,6 +7,7 @@ import statistics
 
 from modelwright.training.doctor.base import Symptom, Verdict, sure, sure_below
 from modelwright.training.doctor.chart import Chart
+from modelwright.training.doctor.gradients import VANISHING, arrived, flows
 
 HIGH = 0.35  # change of a weight in a step, in shares of its length
 AIM = 0.05
@@ -49,14 +50,14 @@ def _coming(chart: Chart, look: dict[str, object]) -> float | None:
 
 
 def update_of(look: dict[str, object]) -> float | None:
-    """The median over layers of the share by which a step changed them; None where it was not measured.
+    """The median share by which a step changed the layers that it changed; None where it was not measured.
 
-    >>> update_of({"update": [0.1, 0.3, 0.2]})
+    >>> update_of({"update": [0.1, 0.0, 0.3, 0.2]})
     0.2
     """
     shares: list[float] = look.get("update", [])  # type: ignore[assignment]
     if "change" not in look and shares:
-        look["change"] = statistics.median(shares)
+        look["change"] = statistics.median([share for share in shares if share] or [0.0])  # others are frozen, unused
     return look.get("change")  # type: ignore[return-value]
 
 
@@ -64,7 +65,8 @@ def find_low(chart: Chart) -> Verdict | None:
     """Steps so small that all steps of the run together take the weights nowhere, and a loss that shows it.
 
     >>> chart = Chart(facts={"mean_factor": 0.5, "uninformed_loss": 1.0}, n_steps=200)
-    >>> chart.looks = [{"step": step, "factor": 1.0, "update": [2e-5]} for step in (2, 7, 12)]
+    >>> seen = {"factor": 1.0, "update": [2e-5], "gradient": [0.4], "weight": [2.0]}
+    >>> chart.looks = [{"step": step, **seen} for step in (2, 7, 12)]
     >>> chart.curve.add([1.0] * 13)
     >>> find_low(chart).change
     {'what': 'learning_rate', 'times': 3160.0}
@@ -76,6 +78,8 @@ def find_low(chart: Chart) -> Verdict | None:
     way = statistics.median(rates) * float(chart.facts.get("mean_factor", 1.0)) * max(chart.n_steps, 1)
     if way > 4 * SHORTEST or chart.curve.part(0.75, 1.0) < 0.5 * chart.uninformed:
         return None
+    if (found := flows(chart, seen[-1])) and arrived(found) < VANISHING:
+        return None  # steps are small because gradients are
     gain = foreseen_gain(chart)
     return Verdict(
         "learning_rate_low", min(sure_below(way, SHORTEST), sure_below(max(gain, 1e-3), 1.0)),

@@ -157,7 +157,8 @@ class Weights:
     def __init__(self, network: nn.Module, layers: list[str]) -> None:
         named = dict(network.named_parameters())
         self.parameters = [named[name] for name in layers]
-        self.views = [p.detach().reshape(-1)[:: _stride(p)] for p in self.parameters]
+        self.orders = [_memory_order(p) for p in self.parameters]
+        self.views = [_some(p.detach(), order) for p, order in zip(self.parameters, self.orders, strict=True)]
         self.halves = [
             math.sqrt(len(view) / fan_in(p)) / 2 for view, p in zip(self.views, self.parameters, strict=True)
         ]
@@ -177,9 +178,8 @@ class Weights:
 
     def gradient_sample(self) -> Tensor:
         """The same elements of every gradient."""
-        parts = [
-            (p.grad if p.grad is not None else torch.zeros_like(p)).reshape(-1)[:: _stride(p)] for p in self.parameters
-        ]
+        parts = [_some(p.grad if p.grad is not None else torch.zeros_like(p), order)
+                 for p, order in zip(self.parameters, self.orders, strict=True)]  # fmt: skip
         return torch.cat(parts) if parts else torch.zeros(0)
 
     def relative_change(self, before: list[Tensor]) -> list[float]:
@@ -206,8 +206,13 @@ def fan_in(parameter: Tensor) -> float:
     return max(1.0, parameter.numel() / max(1, parameter.shape[0]))
 
 
-def _stride(parameter: Tensor) -> int:
-    return max(1, parameter.numel() // SAMPLE)
+def _memory_order(parameter: Tensor) -> list[int]:
+    """The axes as they lie in memory: flat in this order, also filters with channels last can be watched in place."""
+    return sorted(range(parameter.ndim), key=parameter.stride, reverse=True)
+
+
+def _some(tensor: Tensor, order: list[int]) -> Tensor:
+    return tensor.permute(order).reshape(-1)[:: max(1, tensor.numel() // SAMPLE)]
 
 
 def loss_of_nothing(objective: Any, outputs: tuple[Tensor, ...], batch: Batch) -> float | None:
