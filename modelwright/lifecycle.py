@@ -321,7 +321,8 @@ def _tell_split(splits: Splits) -> dict[str, Any]:
 def _tell_trained(trained: Trained) -> dict[str, Any]:
     members = [candidate for candidate in trained.leaderboard if candidate.weight > 0]
     mix = " + ".join(f"{candidate.weight:.2f} {candidate.name}" for candidate in members)
-    told = f"{mix}; the graph differs from the libraries by {trained.parity:.0e} at most"
+    mix = members[0].name if len(members) == 1 else mix
+    told = f"{mix}; the graph answers as what was fitted, {trained.parity:.0e} apart at most"
     return {"told": told, "decisions": trained.decisions, "parity": trained.parity,
             "leaderboard": trained.leaderboard}  # fmt: skip
 
@@ -329,7 +330,8 @@ def _tell_trained(trained: Trained) -> dict[str, Any]:
 def _tell_report(report: Report, target: str) -> dict[str, Any]:
     from modelwright.evaluation.text import headline, summary_table, verdict
 
-    told = f"{len(report.metrics)} metrics on {report.n_rows:,} held-out rows, {len(report.slices)} slices"
+    told = f"{len(report.metrics)} metrics on {report.n_rows:,} held-out rows"
+    told += f", {len(report.slices)} slices" if len(report.slices) > 1 else ""
     return {
         "told": told, "headline": headline(report, target=target), "verdict": verdict(report)[1],
         "metrics": summary_table(report),

@@ -84,7 +84,8 @@ class Terminal:
         elif event["event"] == "validation" and event.get("score") is not None:
             told = f"epoch {event['epoch']:<6g} loss {event['loss'] or 0.0:.4f}"
             told += f"   held-out loss {event['validation_loss']:.4f}"
-            self.console.print(f"    [dim]{told}   score {event['score']:.4f}[/]")
+            named = f"   {event['score_name']} {event['score']:.4f}" if event.get("score_name") else ""
+            self.console.print(f"    [dim]{told}{named}[/]")
         elif event["event"] == "resumed":
             self.console.print(f"    going on from step {event['step']:,} of {event['n_steps']:,}")
         elif event["event"] == "verdict":

@@ -371,6 +371,7 @@ class Loop:
         }  # fmt: skip
         if self.validation is not None:
             event |= self.evaluate(self.validation)
+            event["score_name"] = getattr(self.score, "name", "score") if self.score else ""
             self._keep_best(float(event["score"]))
         self.tell_history(event)
         for observer in self.observers:

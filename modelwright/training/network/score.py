@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelwright_runtime.signature import Task
@@ -10,24 +11,39 @@ from modelwright_runtime.signature import Task
 if TYPE_CHECKING:
     from torch import Tensor
 
-Score = Callable[[tuple["Tensor", ...], tuple["Tensor", ...]], float]
+NAMES = {"multilabel": "minus log loss", "segmentation": "Dice"}
+AMONG_EQUALS = 1e-6  # of the log loss: too little to be seen in an accuracy
+
+
+@dataclass(frozen=True)
+class Score:
+    """(raw outputs, targets) of validation rows -> the mean of the tasks' scores; higher is better."""
+
+    tasks: tuple[Task, ...]
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        kinds = {task.kind for task in self.tasks}
+        names = {NAMES.get(kind, "accuracy" if kind in ("binary", "multiclass") else "R²") for kind in kinds}
+        return names.pop() if len(names) == 1 else f"mean of {', '.join(sorted(names))}"
+
+    def __call__(self, outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...]) -> float:
+        parts = [_one(task, output, target) for task, output, target in zip(self.tasks, outputs, targets, strict=True)]
+        return sum(parts) / len(parts)
 
 
 def score_of(tasks: Sequence[Task]) -> Score | None:
-    """(raw outputs, targets) -> the mean of the tasks' scores; higher is better.
+    """What the best weights of a network with these tasks are known by; None for boxes: by the loss alone.
 
     Classes are scored by their accuracy and, among equals, by log loss: a network that is still getting better
     at telling classes apart grows too sure of itself long before, which a temperature mends afterwards. Values
-    are scored by the share of variance explained. Boxes are scored by the loss alone: None.
+    are scored by the share of variance explained.
+
+    >>> score_of([Task(kind="binary", target="y", classes=("no", "yes")), Task(kind="regression", target="z")]).name
+    'mean of R², accuracy'
     """
-    if any(task.kind == "detection" for task in tasks):
-        return None
-
-    def score(outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...]) -> float:
-        parts = [_one(task, output, target) for task, output, target in zip(tasks, outputs, targets, strict=True)]
-        return sum(parts) / len(parts)
-
-    return score
+    return None if any(task.kind == "detection" for task in tasks) else Score(tuple(tasks))
 
 
 def _one(task: Task, output: Tensor, target: Tensor) -> float:
@@ -50,7 +66,7 @@ def _classes(output: Tensor, target: Tensor) -> float:
     if logits.shape[-1] == 1:  # one logit: the positive class against nothing
         logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
     right = float((logits.argmax(1) == truth).float().mean())
-    return right - 1e-3 * float(torch.nn.functional.cross_entropy(logits, truth))
+    return right - AMONG_EQUALS * float(torch.nn.functional.cross_entropy(logits, truth))
 
 
 def _binary_loss(output: Tensor, target: Tensor) -> float:
