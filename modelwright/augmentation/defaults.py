@@ -23,9 +23,11 @@ def default_steps(inputs: Sequence[ArrayInput], tasks: Sequence[Task], n_rows: i
 
     Pictures are shifted and slightly turned and scaled, larger coloured ones also change in light. They are
     mirrored only when they are in colour, larger than 48 pixels, and no class is a letter, a digit or a word of
-    sides: grey pictures are often writing. Sound is shifted, made louder and softer, given noise, and loses bands.
-    Texts lose some words while rows are few. Series get a little noise, and of classes other swings. Nothing is
-    done to forecasts, nor to tables, where gains are small and uncertain: those methods are asked for by name.
+    sides: grey pictures are often writing. With boxes or masks, which go with the picture, all of this is done to
+    grey ones too, and more of it; but pictures with boxes are not turned, since the boxes would lie less tight.
+    Sound is shifted, made louder and softer, given noise, and loses bands. Texts lose some words while rows are
+    few. Series get a little noise, and of classes other swings. Nothing is done to forecasts, nor to tables, where
+    gains are small and uncertain: those methods are asked for by name.
 
     >>> from modelwright_runtime.signature import ArrayInput, Task
     >>> photo = ArrayInput(form="image", columns=("p",), settings={"height": 96, "width": 96, "channels": 3})
@@ -61,9 +63,12 @@ def _use(method: str, **settings: float) -> Use:
 def _image(arrays: Sequence[ArrayInput], tasks: Sequence[Task], n_rows: int) -> tuple[list[Use], str]:
     coloured = all(array.settings.get("channels", 3) >= 3 for array in arrays)
     side = min(int(array.settings.get(name, _LARGE_PIXELS)) for array in arrays for name in ("height", "width"))
-    sided = next((name for task in tasks for name in task.classes if _is_sided(name)), None)
+    names = [name for task in tasks if task.kind != "segmentation" for name in task.classes]  # a mask's are grey values
+    sided = next((name for name in names if _is_sided(name)), None)
     if side < _SMALL_PIXELS:
         return [], f"pictures of fewer than {_SMALL_PIXELS} pixels lose too much when they are moved"
+    if any(task.kind in ("detection", "segmentation") for task in tasks):
+        return _places(sided, turned=all(task.kind != "detection" for task in tasks))
     uses = [_use("rotate", degrees=8.0), _use("scale", factor=1.1), _use("crop", reach=0.1)]
     if coloured and side >= _LARGE_PIXELS:
         uses.append(_use("colour", brightness=0.2, contrast=0.2, saturation=0.2, hue=0.0))
@@ -77,6 +82,17 @@ def _image(arrays: Sequence[ArrayInput], tasks: Sequence[Task], n_rows: int) -> 
         uses.insert(0, _use("flip"))
         why = "mirrored: coloured, and no class is a letter, a digit or a side"
     return uses, f"pictures are moved a little, {why}"
+
+
+def _places(sided: str | None, *, turned: bool) -> tuple[list[Use], str]:
+    """For boxes and masks: pictures are few, and where things are goes with them."""
+    uses = [] if sided is not None else [_use("flip")]
+    if turned:
+        uses.append(_use("rotate", degrees=15.0))
+    uses += [_use("scale", factor=1.3), _use("crop", reach=0.1)]
+    uses.append(_use("colour", brightness=0.2, contrast=0.2, saturation=0.2, hue=0.0))
+    why = "mirrored" if sided is None else f"not mirrored: the class {sided!r} may not survive it"
+    return uses, f"pictures are moved, and boxes and masks with them; {why}"
 
 
 def _is_sided(name: str) -> bool:

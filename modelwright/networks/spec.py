@@ -30,6 +30,7 @@ HEADS = {
     "segmentation": "mask",
 }
 FEW_ROWS = 2_000
+LARGE_PIXELS = 256  # of the smaller side: here masks are answered at every second pixel, and brought to size
 
 
 class NetworkSpec(Spec):
@@ -90,13 +91,20 @@ def default_encoder(input: ArrayInput, n_rows: int | None = None, tasks: tuple[T
         if n_rows is not None and n_rows < 500 and int(input.settings.get("length", 0)) >= 50:
             return Use(method="series_rocket"), "few series, and long enough: random convolutions need no learning"
         return Use(method="series_tcn"), "dilated convolutions see short and long patterns"
-    if "segmentation" in kinds:
-        return Use(method="image_unet", settings={"channels": 8 if few else 16}), "masks need a map at full resolution"
-    if "detection" in kinds:
-        small = min(input.settings.get("height", 0), input.settings.get("width", 0)) < 128
-        settings = {"stride": 4 if small else 8, "channels": 8 if few else 16}
-        return Use(method="image_unet", settings=settings), "boxes need a fine map that has seen the surroundings"
+    if input.form == "image" and kinds & {"detection", "segmentation"}:
+        return _for_places(input, boxes="segmentation" not in kinds, few=few)
     return Use(method="image_cnn", settings={"channels": 16 if few else 32}), "a small convolutional network"
+
+
+def _for_places(input: ArrayInput, *, boxes: bool, few: bool) -> tuple[Use, str]:
+    """The encoder that gives a map of where things are."""
+    side = min(input.settings.get("height", 0), input.settings.get("width", 0))
+    if boxes:
+        settings = {"start": 2, "stride": 4 if side < 128 else 8, "channels": 16 if few else 24}
+        return Use(method="image_unet", settings=settings), "boxes need a fine map that has seen the surroundings"
+    start = 2 if side > LARGE_PIXELS else 1
+    settings = {"start": start, "stride": start, "channels": 8 if few else 16}
+    return Use(method="image_unet", settings=settings), "masks need a map as fine as what they show"
 
 
 def plan(

@@ -32,6 +32,8 @@ ENCODERS: list[tuple[str, dict[str, Any], bool]] = [
     ("image_vit", {"width": 32, "layers": 2}, True),
     ("image_unet", {"channels": 4}, True),
     ("image_unet", {"channels": 4, "stride": 4, "norm": "group"}, False),
+    ("image_unet", {"channels": 4, "start": 2, "stride": 2}, False),
+    ("image_unet", {"channels": 4, "start": 4, "stride": 4, "depth": 1}, False),
     ("audio_cnn", {"channels": 8}, True),
     ("audio_transformer", {"width": 32, "layers": 2}, True),
     ("series_tcn", {"channels": 16}, True),

@@ -24,7 +24,7 @@ class MaskSpec(Spec):
 def build(spec: MaskSpec, task: Task, source: Source) -> nn.Module:
     """The map (n, channels, h, w) of a picture to logits (n, K, height, width) at the size of the network's picture.
 
-    A coarser map is brought to that size by repeating its places. The answer is the softmax over the classes.
+    A coarser map is brought to that size by blending its places. The answer is the softmax over the classes.
 
     Reference: Long, Shelhamer and Darrell (2015), "Fully Convolutional Networks for Semantic Segmentation".
 

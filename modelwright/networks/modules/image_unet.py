@@ -23,29 +23,33 @@ class ImageUnet(nn.Module):
     def __init__(self, spec: ImageUnetSpec, input: ArrayInput) -> None:
         super().__init__()
         self.pixels = Pixels(input)
-        finest = int(math.log2(spec.stride))
+        whole = math.log2(spec.start)
+        finest = int(math.log2(spec.stride) - whole)
         sizes = [size_of(input)]
-        depth = spec.depth or max(1, min(5, int(math.log2(min(sizes[0]) / 4))))
+        for _ in range(int(whole)):
+            sizes.append(halved(sizes[-1]))
+        depth = spec.depth or max(1, min(5, int(math.log2(min(sizes[-1]) / 4))))
         depth = max(depth, finest + 1)
         widths = [spec.channels * 2 ** min(level, MOST_WIDENING) for level in range(depth + 1)]
+        self.sizes = [sizes[-1]]
         self.down = nn.ModuleList()
         n_inputs = int(input.settings["channels"])
         for level, width in enumerate(widths):
-            step = 1 if level == 0 else 2
+            step = spec.start if level == 0 else 2
             self.down.append(
                 nn.Sequential(
-                    *conv(n_inputs, width, 3, norm=spec.norm, act=spec.activation, stride=step),
+                    *conv(n_inputs, width, max(3, step + 1), norm=spec.norm, act=spec.activation, stride=step),
                     *conv(width, width, 3, norm=spec.norm, act=spec.activation),
                 )
             )
             n_inputs = width
-            sizes.append(sizes[-1] if level == 0 else halved(sizes[-1]))
-        self.sizes = sizes[1:]
+            if level:
+                self.sizes.append(halved(self.sizes[-1]))
         self.up = nn.ModuleDict()
         for level in reversed(range(finest, depth)):
             joined = widths[level + 1] + widths[level]
             self.up[str(level)] = nn.Sequential(
-                *conv(joined, widths[level], 3, norm=spec.norm, act=spec.activation),
+                *conv(joined, widths[level], 1, norm=spec.norm, act=spec.activation),
                 *conv(widths[level], widths[level], 3, norm=spec.norm, act=spec.activation),
             )
         self.dropout = nn.Dropout2d(spec.dropout) if spec.dropout else nn.Identity()

@@ -65,13 +65,16 @@ class Mask(nn.Module):
     def __init__(self, spec: MaskSpec, source: Source, n_classes: int) -> None:
         super().__init__()
         self.dropout = nn.Dropout2d(spec.dropout) if spec.dropout else nn.Identity()
+        # A map that ends in a ReLU is 0 in large parts: there the bias alone would have to say the class, and it is
+        # the slowest to learn. Around their mean, all channels say it.
+        self.centred = nn.BatchNorm2d(source.map_channels)
         self.classes = mark_small(nn.Conv2d(source.map_channels, n_classes, 1))
         self.size = None if source.map_size == source.image_size else source.image_size
 
     def forward(self, map: Tensor) -> Tensor:
         """(n, K, height, width)."""
-        logits: Tensor = self.classes(self.dropout(map))
-        return logits if self.size is None else nn.functional.interpolate(logits, size=self.size, mode="nearest")
+        logits: Tensor = self.classes(self.dropout(self.centred(map)))
+        return logits if self.size is None else nn.functional.interpolate(logits, size=self.size, mode="bilinear")
 
     def answer(self, raw: Tensor) -> Tensor:
         """Class probabilities, float32 (n, K, height, width)."""

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 EPOCHS = {"quick": 10, "standard": 30, "thorough": 100}
 EPOCHS_OF_TEXTS = {"quick": 5, "standard": 10, "thorough": 20}
 """Words that are rare are soon known by heart: on TREC the validation loss rises after some eight passes."""
+EPOCHS_OF_PLACES = {"quick": 20, "standard": 60, "thorough": 150}
+"""Where things are is learned slowly from few pictures, and hardly learned by heart: each row has many answers."""
+LEAST_STEPS_OF_PLACES = {"quick": 200, "standard": 600, "thorough": 2_000}
 LEAST_STEPS = {"quick": 300, "standard": 1_000, "thorough": 3_000}
 MOST_WORK = {"quick": 3e11, "standard": 3e12, "thorough": 3e13}
 """Floating-point operations of the whole training: some 20 s, 3 minutes, half an hour on two cores."""
-PLACES_SHARE = 4
+PLACES_SHARE = 8
 """Where things are in a picture costs more than what it shows: so many times the work, and few rows a step."""
 FORWARD_AND_BACK = 3  # a backward pass costs two forward ones
 
@@ -39,8 +42,9 @@ def plan_loop(
     """
     usual = next(size for most, size in ((500, 16), (5_000, 32), (50_000, 64), (2**62, 128)) if n_rows < most)
     batch_size = int(spec.loop.get("batch_size", 0)) or (max(2, usual // 4) if about == "places" else usual)
-    passes = (EPOCHS_OF_TEXTS if about == "texts" else EPOCHS)[budget]
-    wanted = max(passes * n_rows / batch_size, LEAST_STEPS[budget])
+    passes = {"texts": EPOCHS_OF_TEXTS, "places": EPOCHS_OF_PLACES}.get(about, EPOCHS)[budget]
+    least = (LEAST_STEPS_OF_PLACES if about == "places" else LEAST_STEPS)[budget]
+    wanted = max(passes * n_rows / batch_size, least)
     allowed = MOST_WORK[budget] * (PLACES_SHARE if about == "places" else 1)
     affordable = allowed / (FORWARD_AND_BACK * max(work_per_row, 1.0) * batch_size)
     n_steps = max(round(min(wanted, affordable)), min(round(wanted), -(-n_rows // batch_size)))
