@@ -45,13 +45,21 @@ def story(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     ]
     stopped = next((one for one in history if one.get("event") == "stopped"), None)
     return {
-        "figures": [figure for title, keys in _CURVES for figure in _figure(points, title, keys, marks, last)],
+        "figures": [
+            figure for title, keys in _CURVES for figure in _figure(points, _named(title, points), keys, marks, last)
+        ],
         "verdicts": told,
         "n_more_verdicts": max(0, len(verdicts) - MAX_VERDICTS),
         "n_steps": f"{int(last):,}" if points else "",
         "n_more_runs": len(runs) - 1 if runs else 0,
         "stopped": text.short(str(stopped.get("why", "")), 60) if stopped else "",
     }
+
+
+def _named(title: str, points: Sequence[Mapping[str, Any]]) -> str:
+    """The title, or in place of "Score" which score it is."""
+    name = str(points[0].get("score_name") or title) if points and title == "Score" else title
+    return name[:1].upper() + name[1:]
 
 
 def _number(one: Mapping[str, Any], key: str) -> bool:
