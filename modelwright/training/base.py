@@ -67,7 +67,8 @@ class TrainSpec(Spec):
     )
     threshold: Literal["auto"] | float = Field(
         default="auto",
-        description="probability at which a binary model says yes; auto is 0.5, or the best F1 of a rare class",
+        description="probability at which a binary model says yes, or score from which boxes are told; auto is 0.5, or "
+        "the best F1 of a rare class or of boxes",
     )
 
     @model_validator(mode="after")

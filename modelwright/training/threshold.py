@@ -1,4 +1,4 @@
-"""The probability at which a binary model says yes."""
+"""The probability at which a binary model says yes, and the score from which a detector tells its boxes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,16 @@ def choose_threshold(
     """0.5, unless the positive class is rare: then the threshold with the best F1 on validation rows."""
     import numpy as np
 
-    if task.kind != "binary":
+    if task.kind not in ("binary", "detection"):
         return 0.5, None
     if not isinstance(asked, str):
         return asked, Decision("training", "threshold", f"{asked:g}", "asked for")
+    if task.kind == "detection":
+        from modelwright.training.network.found import found_in
+
+        threshold, best = found_in(y, predicted, len(task.classes)).threshold()
+        reason = f"there boxes are told best: F1 {best:.3f} on validation rows, the mean of the classes"
+        return threshold, Decision("training", "threshold", f"{threshold:.2g}", reason)
     share = float(np.average(y == 1, weights=weights))
     if share >= RARE:
         reason = f"`{task.classes[1]}` has {share:.0%} of the rows: the likelier class is the better answer"

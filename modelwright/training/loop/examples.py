@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +14,8 @@ from modelwright.training.loop.batch import Batch
 
 if TYPE_CHECKING:
     import torch
+
+MOST_ROWS_AT_ONCE, MOST_NUMBERS_AT_ONCE = 512, 4_000_000
 
 Source = Any
 """A torch.Tensor, or anything on disk with `shape` and `[rows: ndarray] -> ndarray`, such as a numpy.memmap."""
@@ -57,6 +60,12 @@ class Examples:
     def size_bytes(self) -> int:
         """Bytes of all sources."""
         return sum(source.nbytes for source in self._sources())
+
+    @property
+    def at_once(self) -> int:
+        """How many rows to ask a network about at once: fewer of large pictures."""
+        numbers: int = sum(math.prod(source.shape[1:]) for source in self.inputs)
+        return max(1, min(MOST_ROWS_AT_ONCE, MOST_NUMBERS_AT_ONCE // max(numbers, 1)))
 
     def to(self, device: torch.device) -> Examples:
         """The same rows on a device."""

@@ -11,6 +11,7 @@ from modelwright.core.rng import stream
 from modelwright.core.values import Splits, Trained
 from modelwright.training.loop.examples import Examples
 from modelwright.training.losses import as_score, choose_metric
+from modelwright.training.network.found import found_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from modelwright.training.network.arrays import Prepared
     from modelwright_runtime.signature import Task
 
-AT_ONCE = 512
 PARITY_ROWS = 256
 SHUFFLED_ROWS = 1_000
 
@@ -42,7 +42,7 @@ def answers_of(network: nn.Module, rows: Examples, scales: Sequence[tuple[float,
     device = next(network.parameters()).device
     raw, given = [], []
     with torch.no_grad():
-        for batch in rows.slices(AT_ONCE):
+        for batch in rows.slices(rows.at_once):
             outputs = network(*(array.to(device) for array in batch.inputs))
             raw.append([output.float().cpu().numpy() for output in outputs])
             given.append([answer.float().cpu().numpy() for answer in network.answers(outputs)])  # type: ignore[operator]
@@ -103,13 +103,13 @@ def metric_of(task: Task, asked: str) -> str:
 
 
 def judge(metric: str, truth: np.ndarray, given: np.ndarray, weights: np.ndarray) -> float:
-    """The metric's value on validation answers; NaN where it is for evaluation to say (boxes)."""
+    """The metric's value on validation answers."""
     import numpy as np
 
     from modelwright.training.losses import CLASS_LOSSES, VALUE_LOSSES
 
     if metric == "map50":
-        return float("nan")
+        return found_in(truth, given, given.shape[2] - 4).average_precision()
     if metric == "dice":
         predicted = given.argmax(1)
         both = (predicted > 0) & (truth > 0)

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 MOST_MEMORY_BYTES = 2 * 2**30  # of one array; larger ones are written to a file and mapped
 PLACES_IMAGE_SIZE = 256
+MASKS_IMAGE_SIZE, FEW_MASKS = 512, 200  # an edge is a few pixels wide; more pictures would take too much memory
 CHUNK_BYTES = 64 * 2**20
-MOST_BYTES_AT_ONCE = 256 * 2**20
+MOST_BYTES_AT_ONCE = 16 * 2**20  # of inputs; what a network makes of pictures on the way is some 50 times as much
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,7 +47,7 @@ class Prepared:
 
     @property
     def rows_at_once(self) -> int:
-        """How many rows the graph may be asked at once within about 256 MB of input."""
+        """How many rows the graph may be asked at once within 16 MB of input."""
         row = sum(source.nbytes / len(source) for source in self.fit.inputs)
         return int(max(16, min(4_096, MOST_BYTES_AT_ONCE // max(row, 1))))
 
@@ -87,9 +88,7 @@ def prepare(
     import numpy as np
 
     features, networks = registry.verbs("features"), registry.verbs("networks")
-    places = {rows.schema[name].kind for name in rows.schema.of_role("target")} & {"boxes", "mask"}
-    sizes = {"max_image_size": PLACES_IMAGE_SIZE} if places else {}  # where a thing is needs finer pictures than what
-    arrays_spec = features.ArraysSpec.parse({**sizes, **deep.arrays}, where="arrays")
+    arrays_spec = features.ArraysSpec.parse({**_sizes(rows), **deep.arrays}, where="arrays")
     fitted, valid = _take(rows, fit_rows), _take(rows, valid_rows if valid_rows is not None else fit_rows[:1])
     rng = stream(seed, "training", "arrays")
     learned = features.learn_arrays(fitted, rows.schema.features, arrays_spec, rng=rng)
@@ -106,6 +105,14 @@ def prepare(
         scales=scales,
         decisions=(*features.array_decisions(inputs), *more),
     )
+
+
+def _sizes(rows: Dataset) -> dict[str, int]:
+    """Where a thing is needs finer pictures than what it is."""
+    kinds = {rows.schema[name].kind for name in rows.schema.of_role("target")}
+    if "mask" in kinds and rows.n_rows < FEW_MASKS:
+        return {"max_image_size": MASKS_IMAGE_SIZE}
+    return {"max_image_size": PLACES_IMAGE_SIZE} if kinds & {"boxes", "mask"} else {}
 
 
 def _take(rows: Dataset, positions: np.ndarray) -> Dataset:
