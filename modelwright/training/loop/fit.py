@@ -35,7 +35,6 @@ Augment = Callable[[Batch, "Generator"], Batch]
 LOG_EVERY = 50  # steps between looks at the loss
 TELL_EVERY_S = 0.2  # seconds between events for the progress bar
 FIT_ON_DEVICE_SHARE = 0.25  # of the free memory of a device, for the rows themselves
-SCORE_ROWS = 512  # rows scored at once
 _CHANGES_NO_BIT = ("checkpoint_every_s", "keep_checkpoints", "n_workers")
 
 
@@ -406,7 +405,7 @@ class Loop:
         outputs, targets, total = [], [], 0.0
         self.network.eval()
         with torch.no_grad(), self.averaged():
-            for batch in examples.slices(max(SCORE_ROWS, self.spec.batch_size)):
+            for batch in examples.slices(max(examples.at_once, self.spec.batch_size)):
                 batch = _moved(batch, self.device)
                 with self.casting():
                     given = self.network(*batch.inputs)
