@@ -237,7 +237,7 @@ def test_a_change_is_kept_only_if_it_scores_better() -> None:
     trials = [event for event in run.history if event["event"] == "trial"]
     assert trials
     for trial in trials:
-        assert trial["kept"] == (trial["changed"] > trial["unchanged"])
+        assert trial["kept"] == (trial["changed"] > trial["unchanged"]) or trial["changed"] == trial["unchanged"]
     healed = [event["healed"] for event in run.history if event["event"] == "verdict"]
     assert True in healed
     plain = fit(network(), rows(), spec(3.0), objective=cross_entropy, validation=rows(200, seed=7))
@@ -254,6 +254,23 @@ def test_a_network_is_built_anew_where_it_can_be() -> None:
     run = care(build, rows(), spec(), objective=cross_entropy, validation=rows(200, seed=7))
     assert asked[-1] == ({"what": "initialise"},)
     assert run.score > -0.3
+
+
+def test_what_is_tried_in_vain_changes_nothing() -> None:
+    """Dropout draws from random numbers, of which each side of a fork must have its own."""
+
+    def build(changes: tuple[Any, ...]) -> Any:
+        made = torch.nn.Sequential(network(shift=-60.0 if changes else -8.0), torch.nn.Dropout(0.5))
+        with torch.no_grad():
+            made[0][4].bias[0] += 9.0 if changes else 0.0  # worse than before
+        return made
+
+    more = {"objective": cross_entropy, "validation": rows(200, seed=7)}
+    plain = fit(build(()), rows(), spec(), **more)
+    healed = care(build, rows(), spec(), **more)
+    assert [event["kept"] for event in healed.history if event["event"] == "trial"] == [False]
+    for name, tensor in plain.network.state_dict().items():
+        assert torch.equal(tensor, healed.network.state_dict()[name]), name
 
 
 def test_advice_changes_nothing() -> None:

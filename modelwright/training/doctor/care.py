@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Mapping
@@ -21,9 +22,10 @@ from modelwright.training.loop.fit import Fit, Loop
 from modelwright.training.loop.spec import LoopSpec
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from modelwright.training.loop.checkpoint import Saved
+    from modelwright.training.loop.fit import Objective
 
 TRIAL_SHARE = 0.25  # of the run, for which both sides of a fork are trained
 FEWEST_STEPS = 30
@@ -36,6 +38,11 @@ AGAIN = {
     "drop_inputs": 2,
     "capacity": 2,
 }  # how often a kind of change may be tried; others once
+MORE = {"capacity"}  # what has helped is tried again: nothing says how much is enough
+
+Mark = tuple[float, float]
+"""Score, and loss with its sign turned, by which equal scores are told apart. Higher is better."""
+WORST: Mark = (-math.inf, -math.inf)  # the network answers with what is no number
 
 
 def care(
@@ -55,8 +62,9 @@ def care(
     `Loop` takes besides: `objective`, `validation`, `score`, `augment`, `seed`, `identity`.
 
     A change is tried on a fork from the last good state, or from the start where the network or its rows change.
-    Both sides are then trained to the same step; the side that scores better on the validation rows goes on. (An
-    input that gives the target away is shuffled there first.) Verdicts and trials stand in the history. A killed
+    Both sides are then trained to the same step; the side that scores better on the validation rows goes on, of
+    equals the one with the smaller loss. (An input that gives the target away is shuffled there first.) A training
+    whose trials all fail ends with the same bits as one that nobody mends. Verdicts and trials stand in the history. A killed
     run goes on from `folder` as `fit` does; states to fork back to are in memory only, so a verdict soon after
     may then fork from a later state. Raises what `fit` raises.
 
@@ -82,6 +90,29 @@ def care(
 
 
 @dataclass
+class Side:
+    """One side of a fork, with random numbers of its own: what is tried beside a training does not change it."""
+
+    loop: Loop
+    chance: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, loop: Loop) -> Side:
+        """A loop, with the random numbers that would come next."""
+        return cls(loop, loop.chance())
+
+    def run(self, until: int) -> None:
+        """Train on to a step."""
+        self.take_up()
+        self.loop.run(until=until)
+        self.chance = self.loop.chance()
+
+    def take_up(self) -> None:
+        """Let this side's random numbers come next."""
+        self.loop.set_chance(self.chance)
+
+
+@dataclass
 class Ward:
     """One training in care: the loop that is ahead, its doctor, and states to go back to."""
 
@@ -98,6 +129,7 @@ class Ward:
     def begin(self) -> None:
         """The first state: of a killed run, or new, with what the examination before the first step says."""
         self._read_ledger()
+        self.objective = copy.deepcopy(self.more["objective"])  # it may learn too: each fork begins with one of its own
         self.loop, self.doctor, verdicts = self._admit(self.setup)
         if self.folder is not None:
             self.loop.keep_in(self.folder)
@@ -132,27 +164,31 @@ class Ward:
         assert network is not None
         facts = examine(network, setup.train, self.more["objective"], validation=setup.validation,
                         batch_size=setup.spec.batch_size, seed=self.more.get("seed", 0))  # fmt: skip
+        objective = self.more["objective"] if told is None else copy.deepcopy(self.objective)
         verdicts = tuple(verdict for verdict in verdicts_of(facts) if verdict.fault not in (told or {}))
         doctor = Doctor(facts, verdicts)
         doctor.chart.told |= dict(told or {})
-        loop = self._loop(setup, network, doctor)
+        loop = self._loop(setup, network, doctor, objective)
         for verdict in verdicts:
             loop.tell_history(verdict.event())
         return loop, doctor, verdicts
 
-    def _loop(self, setup: Setup, network: nn.Module, doctor: Doctor) -> Loop:
-        own = {**self.more, "identity": json.dumps([self.more.get("identity", ""), [*setup.network_changes]])}
+    def _loop(self, setup: Setup, network: nn.Module, doctor: Doctor, objective: Objective) -> Loop:
+        identity = json.dumps([self.more.get("identity", ""), [*setup.network_changes]])
+        own = {**self.more, "objective": objective, "identity": identity}
         return Loop(network, setup.train, setup.spec, validation=setup.validation, observers=(doctor,),
                     watch=self.watch, **own)  # fmt: skip
 
     def _network(self, setup: Setup) -> nn.Module | None:
         """The network with the setup's changes, or None where it cannot have them."""
         if _is_module(self.build):
-            import copy
-
             known = all(change["what"] == "dropout" for change in setup.network_changes)
             return copy.deepcopy(self.build) if known else None
-        network: nn.Module | None = self.build(setup.network_changes)
+        import torch
+
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with torch.random.fork_rng(devices):
+            network: nn.Module | None = self.build(setup.network_changes)
         return network
 
     # Trials ----------------------------------------------------------------------------------------------------------
@@ -183,11 +219,14 @@ class Ward:
         n_trial = max(FEWEST_STEPS, round(TRIAL_SHARE * self.loop.n_steps))
         goal = min(self.loop.n_steps, max(self.loop.progress.step, base.step) + n_trial)
         told = {fault: sure for fault, sure in self.doctor.chart.told.items() if fault != verdict.fault}
+        ours = Side.of(self.loop)
         other, doctor, more = self._fork(setup, change, base, told)
-        scores = self._contest(other, change, goal)
+        theirs = Side.of(other)
+        scores = self._contest(ours, theirs, change, goal)
         kept = scores is None or scores[1] > scores[0]
+        (theirs if kept else ours).take_up()
         outcome = {"event": "trial", "step": self.loop.progress.step, "fault": verdict.fault, "change": dict(change),
-                   "kept": kept, "unchanged": scores and scores[0], "changed": scores and scores[1]}  # fmt: skip
+                   "kept": kept, "unchanged": scores and scores[0][0], "changed": scores and scores[1][0]}  # fmt: skip
         self.tried.append(outcome)
         _mark(self.loop.progress.history, verdict, healed=kept)
         self.loop.tell_history(outcome)
@@ -200,26 +239,27 @@ class Ward:
                 self.loop.save()
         self._write_ledger()
         if kept:
-            self._consider((*more, *doctor.verdicts))
-        elif scores == (-math.inf, -math.inf) and change["what"] == "learning_rate":
+            more_of_it = (verdict,) if change["what"] in MORE else ()
+            self._consider((*more, *doctor.verdicts, *more_of_it))
+        elif scores == (WORST, WORST) and change["what"] == "learning_rate":
             lower = replace(verdict, change={**change, "times": change["times"] * 0.1})  # it was not enough
             self._consider((lower,))
         return kept
 
-    def _contest(self, other: Loop, change: Change, goal: int) -> tuple[float, float] | None:
-        """Train both sides on to the same share of the run; the scores of both. None where the rows to score on are
+    def _contest(self, ours: Side, theirs: Side, change: Change, goal: int) -> tuple[Mark, Mark] | None:
+        """Train both sides on to the same share of the run; the marks of both. None where the rows to score on are
         what changes, so that nothing can be compared."""
         if change["what"] == "drop_shared_rows":
             return None
-        n_more = goal - self.loop.progress.step
+        n_steps, n_more = self.loop.n_steps, goal - self.loop.progress.step
         for _ in range(2):
-            self.loop.run(until=goal)
-            other.run(until=min(other.n_steps, round(goal / self.loop.n_steps * other.n_steps)))
-            ours, theirs = self._scores(other, change)
-            if not abs(ours - theirs) < CLOSE * max(abs(ours), abs(theirs)) or goal >= self.loop.n_steps:
+            ours.run(goal)
+            theirs.run(min(theirs.loop.n_steps, round(goal / n_steps * theirs.loop.n_steps)))
+            first, second = self._marks(theirs.loop, change)
+            if not abs(first[0] - second[0]) < CLOSE * max(abs(first[0]), abs(second[0])) or goal >= n_steps:
                 break
-            goal = min(self.loop.n_steps, goal + n_more)
-        return ours, theirs
+            goal = min(n_steps, goal + n_more)
+        return first, second
 
     def _fork(
         self, setup: Setup, change: Change, base: Saved, told: Mapping[str, float]
@@ -234,12 +274,12 @@ class Ward:
             loop.progress.step = max(loop.progress.step, change["steps"][1] + 1)
         return loop, doctor, verdicts
 
-    def _scores(self, other: Loop, change: Change) -> tuple[float, float]:
-        """Scores of both sides on the same rows; without validation rows, on training rows."""
+    def _marks(self, other: Loop, change: Change) -> tuple[Mark, Mark]:
+        """Marks of both sides on the same rows; without validation rows, on training rows."""
         rows = self.setup.validation or self.setup.train
         if change["what"] == "drop_inputs":
             rows = _shuffled(rows, change["inputs"])
-        ours, theirs = (_score(loop.evaluate(rows)) for loop in (self.loop, other))
+        ours, theirs = (_mark_of(loop.evaluate(rows)) for loop in (self.loop, other))
         return ours, theirs
 
     # Over a break ----------------------------------------------------------------------------------------------------
@@ -271,10 +311,9 @@ def _is_module(build: Any) -> bool:
     return isinstance(build, torch.nn.Module)
 
 
-def _score(found: Mapping[str, Any]) -> float:
-    """The score, or minus infinity where the network answers with what is no number."""
+def _mark_of(found: Mapping[str, Any]) -> Mark:
     sound = math.isfinite(found["score"]) and math.isfinite(found["validation_loss"])
-    return float(found["score"]) if sound else -math.inf
+    return (float(found["score"]), -float(found["validation_loss"])) if sound else WORST
 
 
 def _verdicts_and_trials(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -286,7 +325,7 @@ def _mark(history: list[dict[str, Any]], verdict: Verdict, *, healed: bool) -> N
     """Write into a verdict's event whether its change helped."""
     for event in reversed(history):
         if event["event"] == "verdict" and event["fault"] == verdict.fault and event["step"] == verdict.step:
-            event["healed"] = healed
+            event["healed"] = bool(event["healed"]) or healed
             return
     history.append({**verdict.event(), "healed": healed})
 

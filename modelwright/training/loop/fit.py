@@ -515,8 +515,7 @@ class Loop:
             "best": self.best,
             "average": self.average.tensors() if self.average else {},
             "objective": self.objective.state_dict() if isinstance(self.objective, torch.nn.Module) else {},
-            "random": {"cpu": torch.get_rng_state()}
-            | ({"cuda": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {}),
+            "random": self.chance(),
             "recent": {"losses": torch.stack(self._since)} if self._since else {},
         }
         state = {
@@ -549,13 +548,26 @@ class Loop:
             self.objective.load_state_dict(part("objective"))
         if self.scaler is not None:
             self.scaler.load_state_dict(saved.state["scaler"])
-        torch.set_rng_state(part("random")["cpu"])
-        if self.device.type == "cuda" and "cuda" in part("random"):
-            torch.cuda.set_rng_state(part("random")["cuda"], self.device)
+        self.set_chance(part("random"))
         self._since = list(part("recent").get("losses", torch.zeros(0)).to(self.device).unbind())
         self.progress = Progress(**_deep(saved.state["progress"]))
         for observer, state in zip(self.observers, saved.state["observers"], strict=True):
             observer.load(state)
+
+    def chance(self) -> dict[str, Tensor]:
+        """The state of the random numbers that dropout draws from."""
+        import torch
+
+        cuda = {"cuda": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {}
+        return {"cpu": torch.get_rng_state(), **cuda}
+
+    def set_chance(self, state: Mapping[str, Tensor]) -> None:
+        """The inverse of `chance`."""
+        import torch
+
+        torch.set_rng_state(state["cpu"])
+        if self.device.type == "cuda" and "cuda" in state:
+            torch.cuda.set_rng_state(state["cuda"], self.device)
 
     def finish(self) -> Fit:
         """The network with the weights to keep, in eval mode."""
