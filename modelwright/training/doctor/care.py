@@ -64,9 +64,9 @@ def care(
     A change is tried on a fork from the last good state, or from the start where the network or its rows change.
     Both sides are then trained to the same step; the side that scores better on the validation rows goes on, of
     equals the one with the smaller loss. (An input that gives the target away is shuffled there first.) A training
-    whose trials all fail ends with the same bits as one that nobody mends. Verdicts and trials stand in the history. A killed
-    run goes on from `folder` as `fit` does; states to fork back to are in memory only, so a verdict soon after
-    may then fork from a later state. Raises what `fit` raises.
+    whose trials all fail ends with the same bits as one that nobody mends. Verdicts and trials stand in the history.
+    A killed run goes on from `folder` as `fit` does; states to fork back to are in memory only, so a verdict soon
+    after may then fork from a later state. Raises what `fit` raises.
 
     >>> import torch
     >>> x = torch.randn(300, 4, generator=torch.Generator().manual_seed(0))
