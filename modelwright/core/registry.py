@@ -98,6 +98,7 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "quantile": Entry("modelwright.training.objectives.quantile:LOSS"),
         "ctc": Entry("modelwright.training.objectives.ctc:LOSS"),
         "contrastive": Entry("modelwright.training.objectives.contrastive:LOSS"),
+        "relative": Entry("modelwright.training.objectives.relative:LOSS"),
         "dice": Entry("modelwright.training.objectives.dice:LOSS"),
         "box": Entry("modelwright.training.objectives.box:LOSS"),
     },

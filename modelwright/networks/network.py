@@ -202,7 +202,7 @@ def build(
         if not plain or any(look.map_of == index for look in looks)
     }
     looks = [
-        _past_of(look, task, head, encoders, inputs)
+        _past_of(look, task, head, encoders, inputs, layers=trunk_use.method != "none")
         for look, task, head in zip(looks, tasks, head_methods, strict=True)
     ]
     trunk = None
@@ -269,14 +269,14 @@ def _map_of(task: Task, head: Head, methods: list[Encoder], inputs: tuple[ArrayI
 
 
 def _past_of(
-    look: Look, task: Task, head: Head, encoders: dict[int, nn.Module], inputs: tuple[ArrayInput, ...]
+    look: Look, task: Task, head: Head, encoders: dict[int, nn.Module], inputs: tuple[ArrayInput, ...], *, layers: bool
 ) -> Look:
     if look.map_of is not None:
         return look
     if head.reads == "vector":
         return Look(vector=True)
-    # An encoder that says only the past itself has no vector to add to it.
-    more = any(not getattr(encoder, "only_history", False) for encoder in encoders.values())
+    # An encoder that says only the past itself has no vector to add to it, unless a trunk makes more of it.
+    more = layers or any(not getattr(encoder, "only_history", False) for encoder in encoders.values())
     places = [
         (index, column)
         for index, encoder in encoders.items()

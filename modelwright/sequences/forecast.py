@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from modelwright.sequences.layout import Layout
 from modelwright.sequences.rows import TIME, Steps, by_group, find_steps, free_name, lists, step_frame
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
 
     from modelwright.core.values import Cleaned
@@ -36,14 +38,15 @@ def forecast_cases(cleaned: Cleaned, spec: WindowSpec) -> Cleaned:
     layout = replace(_layout(cleaned, steps, step, length, stride, horizon), season=season)
     layout = replace(layout, calendar=tuple(part for part in layout.calendar if _varies(series, part)))
     made = [cases_of(one, layout, training=True) for one in series]
-    n_dropped = sum(dropped for _, dropped in made)
+    left_out = sum((Counter(dropped) for _, dropped in made), Counter())
     table = join_cases([cases for cases, _ in made if len(cases["origin"])], layout, _statics(data, steps))
     if table is None:
         longest = max((len(one.times) for one in series), default=0)
+        parts = f", all on one side of `{steps.part}`" if steps.part else ""
         raise UserError(
             "sequences.short",
             f"no series is long enough for a case: the longest has {longest:,} steps, and a case needs more than "
-            f"`horizon` ({horizon}) with known values.",
+            f"`horizon` ({horizon}) with known values{parts}.",
             hint="ask for a smaller `horizon`",
         )
     told = [
@@ -51,9 +54,7 @@ def forecast_cases(cleaned: Cleaned, spec: WindowSpec) -> Cleaned:
         Decision("sequences", "rows", f"{table.height:,} cases", f"one for each origin; each sees {length} steps and "
                  f"answers the next {horizon} of `{steps.target}`"),
     ]  # fmt: skip
-    if n_dropped:
-        told.append(Decision("sequences", "rows", f"{n_dropped:,} origins left out", "values that they are to forecast "
-                             "are missing"))  # fmt: skip
+    told += [Decision("sequences", "rows", f"{n:,} origins left out", why) for why, n in left_out.items() if n]
     return as_cleaned(cleaned, table, layout, told)
 
 
@@ -77,7 +78,7 @@ def read_series(data: Dataset, steps: Steps, repairs: Repairs) -> tuple[list[Ser
     step = choose_step(times, is_moment=is_moment) if steps.time else Step("row", 1.0, "no column says the time")
     series = []
     for (key, rows), moments in zip(groups, times, strict=True):
-        one = on_grid(rows, key, moments, numbers, step)
+        one = on_grid(rows, key, moments, numbers, step, steps.part)
         repairs.n_missing += int((one.ids < 0).sum())
         one.values[:, 0], n_filled = interpolated(one.values[:, 0])
         repairs.n_interpolated += n_filled
@@ -174,7 +175,8 @@ def _layout(cleaned: Cleaned, steps: Steps, step: Step, length: int, stride: int
         time=steps.time, time_column=time_column, until=free_name(f"{time_column}_until", names),
         moments=bool(calendar), step_unit=step.unit, step_size=step.size,
         inputs={steps.target: past, **{name: name for name in steps.numbers}}, static=steps.static,
-        calendar=tuple(calendar), readings=tuple(one for one in cleaned.readings if one.column in used),
+        part=steps.part, calendar=tuple(calendar),
+        readings=tuple(one for one in cleaned.readings if one.column in used),
     )  # fmt: skip
 
 
@@ -186,29 +188,33 @@ def _varies(series: Sequence[Series], part: str) -> bool:
 # Cases --------------------------------------------------------------------------------------------------------
 
 
-def cases_of(series: Series, layout: Layout, *, training: bool) -> tuple[dict[str, Any], int]:
-    """One series' cases as arrays, and how many origins were left out for missing values to forecast.
+MISSING = "values that they are to forecast are missing"
+BETWEEN = "the values that they are to forecast lie on both sides of the split"
 
-    In training an origin every `stride` steps, the last one `horizon` steps before the end; otherwise the last
-    step alone, which has no target yet. A past shorter than `length` is NaN at its beginning.
+
+def cases_of(series: Series, layout: Layout, *, training: bool) -> tuple[dict[str, Any], Mapping[str, int]]:
+    """One series' cases as arrays, and how many origins were left out, by reason.
+
+    In training an origin every `stride` steps, counted from the last one that has `horizon` steps ahead; otherwise
+    the last step alone, which has no target yet. A past shorter than `length` is NaN at its beginning. Where rows say
+    which of them are held out, a case is on the side on which all that it is to forecast lies.
     """
     import numpy as np
 
     length, horizon, n_steps = layout.length, layout.horizon, len(series.times)
+    left_out = {MISSING: 0, BETWEEN: 0}
     if training:
-        last = n_steps - horizon - 1
-        first = length - 1 if last >= length - 1 else max(1, last // 2)
-        origins = np.arange(last, first - 1, -layout.stride)[::-1]
+        origins, sides, left_out[BETWEEN] = training_origins(series, layout)
     else:
         origins = np.arange(max(0, n_steps - 1), n_steps)
-    n_dropped = 0
+        sides = np.full(len(origins), None, dtype=object)
     targets = np.empty((0, horizon))
     if training and len(origins):
         ahead = np.lib.stride_tricks.sliding_window_view(series.values[:, 0], horizon)[origins + 1]
         usable = np.isfinite(ahead).all(axis=1)
-        n_dropped = int((~usable).sum())
+        left_out[MISSING] = int((~usable).sum())
         usable &= series.ids[origins] >= 0
-        origins, targets = origins[usable], ahead[usable]
+        origins, targets, sides = origins[usable], ahead[usable], sides[usable]
     padded = np.vstack([np.full((length - 1, series.values.shape[1]), np.nan), series.values])
     past = np.lib.stride_tricks.sliding_window_view(padded, length, axis=0)[origins]  # (n, columns, length)
     seen = np.isfinite(past[:, 0]).any(axis=1) if training else np.ones(len(origins), dtype=bool)
@@ -216,8 +222,45 @@ def cases_of(series: Series, layout: Layout, *, training: bool) -> tuple[dict[st
     return {
         "group": series.group, "origin": series.times[origins], "id": series.ids[origins], "past": past[seen],
         "until": series.times[origins + horizon] if training else series.times[origins],
-        "target": targets[seen] if training else None,
-    }, n_dropped  # fmt: skip
+        "target": targets[seen] if training else None, "side": sides[seen],
+    }, left_out  # fmt: skip
+
+
+def training_origins(series: Series, layout: Layout) -> tuple[np.ndarray, np.ndarray, int]:
+    """Places to forecast from, int64 (n,), the side of the split that each forecasts, and how many have no one side.
+
+    Every `stride` steps, counted from the last one on each side.
+    """
+    import numpy as np
+
+    last = len(series.times) - layout.horizon - 1
+    first = layout.length - 1 if last >= layout.length - 1 else max(1, last // 2)
+    if series.parts is None or last < first:
+        origins = np.arange(last, first - 1, -layout.stride)[::-1]
+        return origins, np.full(len(origins), None, dtype=object), 0
+    origins = np.arange(first, last + 1)
+    sides = side_ahead(series.parts, origins, layout.horizon)
+    words = {side for side in sides.tolist() if side is not None}
+    places = [np.flatnonzero(sides == word)[:: -layout.stride] for word in sorted(words)]
+    kept = np.sort(np.concatenate([np.zeros(0, dtype=np.int64), *places]))
+    return origins[kept], sides[kept], int((sides == None).sum())  # noqa: E711 - cell by cell
+
+
+def side_ahead(parts: np.ndarray, origins: np.ndarray, horizon: int) -> np.ndarray:
+    """The word that all known steps after each origin have in common, object (n,); None where they have several.
+
+    >>> import numpy as np
+    >>> side_ahead(np.array(["train", "train", "test", "test"], dtype=object), np.arange(2), 2).tolist()
+    [None, 'test']
+    """
+    import numpy as np
+
+    found = np.full(len(origins), None, dtype=object)
+    ahead = np.lib.stride_tricks.sliding_window_view(parts, horizon)[origins + 1]
+    for word in {part for part in parts.tolist() if part is not None}:
+        is_word = ahead == word
+        found[is_word.any(axis=1) & (is_word | (ahead == None)).all(axis=1)] = word  # noqa: E711
+    return found
 
 
 def join_cases(
@@ -244,6 +287,9 @@ def join_cases(
         cells = [statics[part["group"]][name] for part, size in zip(parts, sizes, strict=True) for _ in range(size)]
         columns.append(pl.Series(name, cells, dtype=pl.String))
     if parts[0]["target"] is not None:
+        if layout.part:
+            sides = np.concatenate([part["side"] for part in parts]).tolist()
+            columns.append(pl.Series(layout.part, sides, dtype=pl.String))
         columns.append(lists(np.concatenate([part["target"] for part in parts]), layout.target))
     return pl.DataFrame(columns).sort(ROW_ID, maintain_order=True)
 
@@ -299,6 +345,8 @@ def _column(name: str, schema: Schema, layout: Layout) -> Column:
         return Column(name, "series" if layout.horizon else given.kind, "target", unit=given.unit)
     if name == layout.group:
         return Column(name, schema[name].kind, "group", why=schema[name].why)
+    if name == layout.part:
+        return Column(name, "category", "split", why=schema[name].why)
     if name in (layout.time_column, layout.until):
         kind: Kind = "datetime" if layout.moments else "number"
         if name == layout.until:

@@ -51,12 +51,13 @@ def _counted(number: float, name: str) -> str:
 @dataclass(frozen=True, eq=False)
 class Series:
     """One group's steps: `times` int64 or float64 (T,), `ids` int64 (T,) (-1 where a step had no row), `values`
-    float64 (T, n_columns)."""
+    float64 (T, n_columns), `parts` (T,) words or None: the side of the split that each step lies on, if rows say it."""
 
     group: object
     times: np.ndarray
     ids: np.ndarray
     values: np.ndarray
+    parts: np.ndarray | None = None
 
 
 @dataclass
@@ -158,8 +159,10 @@ def merged(frame: pl.DataFrame, time: str, numbers: Sequence[str], repairs: Repa
     return together.select(frame.columns)
 
 
-def on_grid(frame: pl.DataFrame, group: object, times: np.ndarray, numbers: Sequence[str], step: Step) -> Series:
-    """One group's merged rows on the grid."""
+def on_grid(
+    frame: pl.DataFrame, group: object, times: np.ndarray, numbers: Sequence[str], step: Step, part: str = ""
+) -> Series:
+    """One group's merged rows on the grid. `part` is the column that says which rows are held out."""
     import numpy as np
 
     places = places_of(times, step)
@@ -169,7 +172,11 @@ def on_grid(frame: pl.DataFrame, group: object, times: np.ndarray, numbers: Sequ
     for column, name in enumerate(numbers):
         values[places, column] = frame[name].fill_null(float("nan")).to_numpy()
     ids[places] = frame[ROW_ID].to_numpy().astype(np.int64)
-    return Series(group, grid_times(times, n_steps, step), ids, values)
+    parts = None
+    if part:
+        parts = np.full(n_steps, None, dtype=object)
+        parts[places] = frame[part].to_numpy()
+    return Series(group, grid_times(times, n_steps, step), ids, values, parts)
 
 
 def interpolated(values: np.ndarray, most: int = LONGEST_GAP) -> tuple[np.ndarray, int]:

@@ -17,7 +17,8 @@ class Layout:
     are taken over; `calendar` parts of the origin's time are columns `<time>_<part>`. A step is `step_size` times
     `step_unit`: microseconds, months, units of a number, or rows as they come. `moments` says that the time is a
     date. `until` names the column that says until when a case reaches: no later case's origin may lie before that
-    on the other side of a split. `readings` say how the raw rows' cells are read.
+    on the other side of a split; `part` names the column that says on which side a step lies. `readings` say how the
+    raw rows' cells are read.
     """
 
     kind: Literal["forecast", "windows"]
@@ -36,6 +37,7 @@ class Layout:
     inputs: Mapping[str, str] = field(default_factory=dict)
     static: tuple[str, ...] = ()
     calendar: tuple[str, ...] = ()
+    part: str = ""
     readings: tuple[Reading, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:

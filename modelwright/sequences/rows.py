@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Steps:
-    """Which columns do what: `numbers` are the inputs besides the target, `static` say one thing a group."""
+    """Which columns do what: `numbers` are the inputs besides the target, `static` say one thing a group, `part` says
+    which rows are held out."""
 
     target: str
     group: str
@@ -25,6 +26,7 @@ class Steps:
     numbers: tuple[str, ...]
     static: tuple[str, ...]
     told: tuple[Decision, ...]
+    part: str = ""
 
 
 def find_steps(data: Dataset) -> Steps:
@@ -52,7 +54,8 @@ def find_steps(data: Dataset) -> Steps:
     if left:
         reason = "they change from step to step and are no numbers"
         told.append(Decision("sequences", ", ".join(left), "left out", reason))
-    return Steps(target, group, time, tuple(numbers), static, tuple(told))
+    part = next(iter(schema.of_role("split")), "")
+    return Steps(target, group, time, tuple(numbers), static, tuple(told), part)
 
 
 def _is_static(data: Dataset, group: str, name: str) -> bool:
@@ -70,6 +73,7 @@ def step_frame(data: Dataset, steps: Steps, *more: str) -> pl.DataFrame:
 
     numbers = [name for name in (*more, *steps.numbers) if name]
     wanted: list[Any] = [pl.col(ROW_ID), *(pl.col(name) for name in (steps.group, *steps.static) if name)]
+    wanted += [pl.col(steps.part).cast(pl.String)] if steps.part else []
     if steps.time:
         time = pl.col(steps.time)
         is_moment = data.schema[steps.time].kind == "datetime"

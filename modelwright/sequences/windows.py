@@ -62,17 +62,18 @@ def _stretches(rows: pl.DataFrame, steps: Steps) -> np.ndarray:
     """Lengths of the stretches of one target, in the order of time."""
     import numpy as np
 
-    edges = _edges(_ordered(rows)[steps.target])
-    return np.diff(edges)
+    return np.diff(_edges(_ordered(rows), steps))
 
 
-def _edges(target: pl.Series) -> np.ndarray:
-    """Where stretches of one value begin, and the end: int64."""
+def _edges(rows: pl.DataFrame, steps: Steps) -> np.ndarray:
+    """Where stretches of one target, on one side of the split, begin, and the end: int64."""
     import numpy as np
 
-    changes = target.ne_missing(target.shift()).to_numpy()
+    changes = np.zeros(rows.height, dtype=bool)
+    for values in (rows[name] for name in (steps.target, steps.part) if name):
+        changes |= values.ne_missing(values.shift()).to_numpy()
     inner = np.flatnonzero(changes[1:]) + 1
-    return np.concatenate([[0], inner, [len(target)]]).astype(np.int64)
+    return np.concatenate([[0], inner, [rows.height]]).astype(np.int64)
 
 
 def window_cases(cleaned: Cleaned, spec: WindowSpec, reason: str) -> Cleaned:
@@ -87,12 +88,12 @@ def window_cases(cleaned: Cleaned, spec: WindowSpec, reason: str) -> Cleaned:
     _check(steps)
     frame = step_frame(data, steps, steps.target)
     groups = [(key, _ordered(rows)) for key, rows in by_group(frame, steps.group)]
-    lengths = np.concatenate([np.diff(_edges(rows[steps.target])) for _, rows in groups])
+    lengths = np.concatenate([np.diff(_edges(rows, steps)) for _, rows in groups])
     length, stride, about = _choose(lengths, spec, len(steps.numbers))
     layout = _layout(cleaned, steps, length, stride)
     parts = []
     for key, rows in groups:
-        edges = _edges(rows[steps.target])
+        edges = _edges(rows, steps)
         starts = [np.arange(a, b - length + 1, stride) for a, b in zip(edges, edges[1:], strict=False)]
         parts.append(windows_of(rows, key, np.concatenate(starts), layout))
     parts = [part for part in parts if part.height]
@@ -144,7 +145,7 @@ def _layout(cleaned: Cleaned, steps: Steps, length: int, stride: int) -> Layout:
     return Layout(
         kind="windows", target=steps.target, length=length, stride=stride, group=steps.group, time=steps.time,
         time_column=time_column, until="" if steps.group else free_name(f"{time_column}_until", names),
-        moments=is_moment, inputs={name: name for name in steps.numbers},
+        moments=is_moment, part=steps.part, inputs={name: name for name in steps.numbers},
         readings=tuple(one for one in cleaned.readings if one.column in used),
     )  # fmt: skip
 
@@ -170,6 +171,8 @@ def windows_of(rows: pl.DataFrame, group: object, starts: np.ndarray, layout: La
         else:
             matrix = np.empty((0, layout.length))
         columns.append(lists(matrix, made))
+    if layout.part in rows.columns:
+        columns.append(rows[layout.part].gather(ends))
     if layout.target in rows.columns:
         columns.append(rows[layout.target].gather(ends))
     return pl.DataFrame(columns)

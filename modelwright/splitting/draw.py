@@ -45,7 +45,8 @@ def draw_units(data: Dataset, rows: Rows, choice: Choice, spec: SplitSpec, seed:
 
 
 def draw_given(data: Dataset, rows: Rows, choice: Choice, spec: SplitSpec, seed: int) -> Splits:
-    """The split that a column says; validation rows, if it names any, are the one fold."""
+    """The split that a column says; validation rows, if it names any, are the one fold. Cases made from a series
+    are otherwise validated in the order of time, for those that overlap are nearly the same."""
     import numpy as np
 
     from modelwright.core.values import Splits
@@ -68,6 +69,13 @@ def draw_given(data: Dataset, rows: Rows, choice: Choice, spec: SplitSpec, seed:
         reason = f"the column `{choice.column}` decides; the test is easier than new rows will be"
         told.append(Decision("splitting", "twins", f"{crossing} sets of twins are on both sides", reason))
     choice = choice.and_told(told + _about_missing(rows))
+    moment = next(iter(data.schema.of_role("time")), "")
+    ends = _ends(data, rows, moment) if moment else None
+    if not valid.any() and ends is not None:
+        moments = codes(data.column(moment))[rows.place]
+        keep, folds, told = _folds_in_time(moments[~test], ends[~test], moment, spec)
+        return Splits(train=rows.ids[~test][keep], test=rows.ids[test], folds=folds, kind="given", ordered=True,
+                      decisions=choice.and_told(told).decisions)  # fmt: skip
     if not valid.any():
         return _with_folds(rows, test, units, rows.strata, choice, spec, seed)
     return Splits(
@@ -100,8 +108,6 @@ def draw_by_time(data: Dataset, rows: Rows, choice: Choice, spec: SplitSpec) -> 
 
     Rows of one moment stay together, so nothing that trains is as late as what is tested.
     """
-    import numpy as np
-
     from modelwright.core.values import Splits
 
     assert choice.column is not None
@@ -111,37 +117,48 @@ def draw_by_time(data: Dataset, rows: Rows, choice: Choice, spec: SplitSpec) -> 
     is_test = _late_part(moments, spec.size)
     ends = _ends(data, rows, choice.column)
     told = _about_missing(rows)
-    folds_asked = n_folds(spec, len(ids))
     if ends is not None:
-        folds_asked = spec.folds or 1  # between folds cases are lost that reach from one into the next
-        reaching = ~is_test & (ends[known] > moments[is_test].min())
-        ids, moments, is_test = ids[~reaching], moments[~reaching], is_test[~reaching]
+        ends = ends[known]
+        reaching = ~is_test & (ends > moments[is_test].min())
+        ids, moments, is_test, ends = ids[~reaching], moments[~reaching], is_test[~reaching], ends[~reaching]
         told += _about_reaching(int(reaching.sum()), "the test")
-    earlier = moments[~is_test]
-    if not len(earlier):
-        raise _too_few_moments(choice.column)
-    shares = np.arange(1, folds_asked + 1) / (folds_asked + 1) if folds_asked > 1 else np.array([0.8])
-    edges = np.unique(np.quantile(earlier, shares, method="higher"))
-    folds = np.searchsorted(edges, earlier, side="left") - 1
-    if folds.max() < 0:
-        raise _too_few_moments(choice.column)
-    train = ids[~is_test]
-    if ends is not None:
-        early_ends = ends[known][np.isin(rows.ids[known], train)]
-        reaching = _reach_later_folds(earlier, early_ends, folds)
-        train, folds = train[~reaching], folds[~reaching]
-        told += _about_reaching(int(reaching.sum()), "the next fold")
+    keep, folds, more = _folds_in_time(moments[~is_test], None if ends is None else ends[~is_test], choice.column, spec)
+    told += more
     if not known.all():
         lost = f"{int((~known).sum())} rows are in neither set"
         told.append(Decision("splitting", "time", lost, f"they have no `{choice.column}`"))
     return Splits(
-        train=train,
+        train=ids[~is_test][keep],
         test=ids[is_test],
-        folds=folds.astype(np.int8),
+        folds=folds,
         kind="time",
         ordered=True,
         decisions=(*choice.decisions, *told),
     )
+
+
+def _folds_in_time(
+    moments: np.ndarray, ends: np.ndarray | None, column: str, spec: SplitSpec
+) -> tuple[np.ndarray, np.ndarray, list[Decision]]:
+    """Which training rows are kept, bool (n,), and the folds of those, int8: each fold is later than the one before.
+
+    Of cases that reach until `ends`, one part alone is validated unless more are asked for: between folds cases are
+    lost that reach from one into the next.
+    """
+    import numpy as np
+
+    if not len(moments):
+        raise _too_few_moments(column)
+    asked = n_folds(spec, len(moments)) if ends is None else spec.folds or 1
+    shares = np.arange(1, asked + 1) / (asked + 1) if asked > 1 else np.array([0.8])
+    edges = np.unique(np.quantile(moments, shares, method="higher"))
+    folds = (np.searchsorted(edges, moments, side="left") - 1).astype(np.int8)
+    if folds.max() < 0:
+        raise _too_few_moments(column)
+    if ends is None:
+        return np.ones(len(moments), dtype=bool), folds, []
+    reaching = _reach_later_folds(moments, ends, folds)
+    return ~reaching, folds[~reaching], _about_reaching(int(reaching.sum()), "the next fold")
 
 
 def _ends(data: Dataset, rows: Rows, column: str) -> np.ndarray | None:

@@ -444,6 +444,8 @@ def sketch(answer: np.ndarray) -> np.ndarray:
 def largest_difference(given: np.ndarray, wanted: np.ndarray, *, relative: bool) -> float:
     """The largest difference between two float64 arrays of one shape; infinite where only one is finite.
 
+    `relative`: against the size of the value (1 at least); of a series, against the largest size of its row.
+
     >>> largest_difference(np.array([100.0, 1.0]), np.array([101.0, 1.0]), relative=True)
     0.00990...
     """
@@ -452,5 +454,8 @@ def largest_difference(given: np.ndarray, wanted: np.ndarray, *, relative: bool)
         return math.inf
     gaps = np.abs(given[finite] - wanted[finite])
     if relative:
-        gaps = gaps / np.maximum(1.0, np.abs(wanted[finite]))
+        sizes = np.maximum(1.0, np.abs(np.where(finite, wanted, 0.0)))
+        if sizes.ndim > 1:
+            sizes = np.broadcast_to(sizes.max(axis=tuple(range(1, sizes.ndim)), keepdims=True), sizes.shape)
+        gaps = gaps / sizes[finite]
     return float(gaps.max(initial=0.0))

@@ -163,6 +163,24 @@ def test_a_linear_forecast_is_a_linear_map_and_nothing_else() -> None:
     assert network.trunk is None
 
 
+def test_a_trunk_makes_more_of_a_linear_past() -> None:
+    input = ArrayInput(form="series", columns=("y_past",), settings={"length": 32, "mean": [0.0], "scale": [1.0]})
+    network = build(NetworkSpec(trunk="mlp"), (input,), (LOAD,))
+    names = {name.rpartition(".")[0] for name, _ in network.named_parameters()}
+    assert {"heads.0.past", "heads.0.linear"} <= names and network.trunk is not None
+    check_network(NetworkSpec(trunk="mlp"), (input,), (LOAD,))
+
+
+def test_a_small_series_among_large_ones_is_forecast_as_finely() -> None:
+    """A past a hundred thousand times smaller than its column's deviation still decides the forecast."""
+    input = ArrayInput(form="series", columns=("y_past",), settings={"length": 32, "mean": [7e3], "scale": [3e4]})
+    network = build(NetworkSpec(), (input,), (LOAD,))
+    network.set_scale("y", 0.0, 3e4)
+    past = torch.randn(4, 1, 32, generator=torch.Generator().manual_seed(0)).cumsum(-1)
+    large, small = (answers(network, (past * size + 20 * size,))[0] / size for size in (1e4, 1.0))
+    assert torch.allclose(large, small, atol=1e-2)
+
+
 def test_quantiles_of_a_forecast_never_cross() -> None:
     task = Task(kind="forecast", target="y", horizon=6, quantiles=(0.1, 0.5, 0.9))
     inputs = (sample_input("series"),)

@@ -226,6 +226,44 @@ def test_windows_of_one_long_series_do_not_share_rows_across_the_split() -> None
     assert not train & test
 
 
+def _parted(frame: pl.DataFrame, *bounds: tuple[str, int]) -> pl.DataFrame:
+    words = [word for word, n_rows in bounds for _ in range(n_rows)]
+    return frame.with_columns(pl.Series("part", words))
+
+
+@pytest.mark.parametrize("stride", [1, 7])
+def test_a_case_is_on_the_side_of_all_that_it_forecasts(stride: int) -> None:
+    frame = _parted(_hourly(300), ("train", 200), ("validation", 12), ("test", 88))
+    spec = WindowSpec(horizon=12, length=24, stride=stride)
+    cases = window(_cleaned(frame, "y", t="time", part="split"), spec)
+    assert cases.kept.schema["part"].role == "split" and "part" not in cases.kept.schema.features
+    for row in cases.kept.frame.iter_rows(named=True):
+        assert set(frame["part"][row[ROW_ID] + 1 : row[ROW_ID] + 13]) == {row["part"]}
+    counts = dict(cases.kept.frame["part"].value_counts().iter_rows())
+    every = {"train": 200 - 24 - 12 + 1, "validation": 1, "test": 88 - 12 + 1}
+    assert counts == {word: -(-n // stride) for word, n in every.items()}, "the last of each side is always a case"
+    assert any("both sides of the split" in reason for reason in _told(cases).values())
+    splits = split(cases.kept, SplitSpec(kind="given", column="part"))
+    assert (len(splits.test), int((splits.folds == 0).sum())) == (counts["test"], 1)
+
+
+def test_without_validation_later_cases_of_a_given_split_validate() -> None:
+    frame = _parted(_hourly(300), ("train", 240), ("test", 60))
+    cases = window(_cleaned(frame, "y", t="time", part="split"), WindowSpec(horizon=6, length=24)).kept
+    splits = split(cases, SplitSpec(kind="given", column="part"))
+    ((fitted, validated),) = splits.pairs()
+    until, origin = (dict(cases.frame.select(ROW_ID, name).iter_rows()) for name in ("t_until", "t"))
+    latest = max(until[int(splits.train[place])] for place in fitted)
+    assert latest <= min(origin[int(splits.train[place])] for place in validated)
+    assert splits.kind == "given" and len(splits.test) == 60 - 6 + 1
+
+
+def test_rows_on_sides_by_chance_leave_no_case() -> None:
+    frame = _hourly(60).with_columns(pl.Series("part", ["train", "test"] * 30))
+    with pytest.raises(UserError, match="all on one side of `part`"):
+        window(_cleaned(frame, "y", t="time", part="split"), WindowSpec(horizon=4, length=8))
+
+
 # Windows of sessions --------------------------------------------------------------------------------------------
 
 
@@ -252,6 +290,14 @@ def test_sessions_are_recognised() -> None:
         assert set(frame["state"][first : first + 100]) == {row["state"]}
         assert set(frame["session"][first : first + 100]) == {row["session"]}
     assert split(cases.kept).kind == "grouped"
+
+
+def test_windows_never_cross_the_split() -> None:
+    frame = _sensors(3).with_columns(pl.Series("part", (["train"] * 130 + ["test"] * 70) * 3))
+    cases = window(_cleaned(frame, "state", session="group", part="split"), WindowSpec(length=20, stride=5)).kept
+    for row in cases.frame.iter_rows(named=True):
+        assert set(frame["part"][row[ROW_ID] - 19 : row[ROW_ID] + 1]) == {row["part"]}
+    assert set(cases.frame["part"]) == {"train", "test"}
 
 
 def test_windows_never_cross_a_change_of_state_or_session() -> None:

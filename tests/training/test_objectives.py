@@ -47,7 +47,7 @@ def test_conforms(case: int) -> None:
     name, settings = SETTINGS[case]
     box = name == "box"
     check_loss(registry.get("losses", name), settings, rows_alone=name != "contrastive", has_missing=not box,
-               has_whole_gradient=not box)  # fmt: skip
+               has_whole_gradient=name not in ("box", "relative"))  # fmt: skip
 
 
 def test_the_suite_finds_what_is_wrong() -> None:
@@ -69,6 +69,16 @@ def test_the_suite_finds_what_is_wrong() -> None:
 
 
 # Each against torch or a formula --------------------------------------------------------------------------------
+
+
+def test_relative_error_counts_small_rows_as_much_as_large_ones() -> None:
+    output, target = normal(4, 6).abs() + 1, normal(4, 6, seed=1).abs() + 1
+    loss = loss_of("relative")
+    rows = 2 * (output - target).abs().sum(1) / (target.sum(1) + output.sum(1))
+    assert loss(output, target) == pytest.approx(float(rows.mean()), abs=1e-12)
+    sizes = torch.tensor([[1e-3], [1.0], [1e3], [1e6]], dtype=torch.float64)
+    assert loss(output * sizes, target * sizes) == pytest.approx(float(loss(output, target)), abs=1e-12)
+    assert float(loss(torch.zeros(2, 3), torch.zeros(2, 3))) == 0.0
 
 
 def test_cross_entropy_is_torchs() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from modelwright_runtime.signature import ArrayInput
 
 LARGEST = 1e4  # deviations: a broken sensor must not overflow
-LEAST_VARIANCE = 1e-5  # of a row, against 1 of its column: a flat row keeps the column's unit
+LEAST_VARIANCE = 1e-12  # of a row, against 1 of its column: of many series, small ones lie far below their column
 
 
 class Past(NamedTuple):
@@ -48,20 +48,21 @@ class SeriesInput(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Steps (n, n_columns, length), 0 at padding, and bool (n, length), False at padding."""
-        z = self._standardised(x)
-        there = self._there(z)
         if self.normalise == "column":
-            return z, there
+            z = self._standardised(x)
+            return z, self._there(z)
+        z = self._standardised(x.double())  # a small series among large ones would be lost in the column's unit
+        there = self._there(z)
         shift, spread = self._unit(z, there.unsqueeze(1))
-        return (z - shift) / spread * there.unsqueeze(1).to(z.dtype), there
+        return ((z - shift) / spread * there.unsqueeze(1).to(z.dtype)).to(x.dtype), there
 
     def history(self, x: Tensor, column: int) -> Past:
         """The past of one column by each row's own mean and deviation, or its last step."""
-        z = self._standardised(x)
+        z = self._standardised(x.double())
         there = self._there(z).unsqueeze(1)
         z = z[:, column : column + 1]
         shift, spread = self._unit(z, there)
-        steps = ((z - shift) / spread * there.to(z.dtype)).squeeze(1)
+        steps = ((z - shift) / spread * there.to(z.dtype)).squeeze(1).to(x.dtype)
         mean, scale = self.mean[column].double(), self.scale[column].double()
         return Past(
             steps, (mean + scale * shift.double().flatten(1)).squeeze(1), (scale * spread.flatten(1)).squeeze(1)
@@ -94,4 +95,4 @@ class SeriesInput(nn.Module):
             return last, torch.ones_like(last)
         mean = (z * shown).sum(dim=2, keepdim=True) / count
         variance = ((z - mean).square() * shown).sum(dim=2, keepdim=True) / count
-        return mean, (variance + LEAST_VARIANCE).sqrt()
+        return mean, variance.clamp(min=LEAST_VARIANCE).sqrt()  # not a sum: exporting drops so small a term

@@ -246,7 +246,7 @@ def _fit(
     mode = task.deep.doctor if prepared.has_validation or task.deep.doctor == "off" else "advise"
     return care(
         lambda changes: _rebuilt(task, network, prepared, changes, seed), prepared.fit, loop, mode=mode,
-        objective=_objective(task, prepared),
+        objective=_objective(task, prepared, network),
         validation=prepared.validation_or_none,
         score=None if any(keeps_origin(task.deep, aim) for aim in prepared.tasks) else score_of(prepared.tasks),
         augment=augment,
@@ -330,14 +330,26 @@ def _set_scales(network: nn.Module, prepared: Prepared) -> None:
             network.set_scale(task.target, *scale)  # type: ignore[operator]
 
 
-def _objective(task: Task, prepared: Prepared) -> Any:
+def _objective(task: Task, prepared: Prepared, network: nn.Module) -> Any:
     import torch
 
     from modelwright.training.objectives.base import is_complete, make_objective
 
-    uses = tuple(task.deep.losses.get(one.target) for one in prepared.tasks)
+    heads: Any = network.heads
+    uses = tuple(
+        _with_cells(task.deep.losses.get(one.target), head) for one, head in zip(prepared.tasks, heads, strict=True)
+    )
     complete = is_complete([torch.as_tensor(target) for target in prepared.fit.targets])
     return make_objective(uses, prepared.tasks, weighting=task.deep.weighting, complete=complete)
+
+
+def _with_cells(use: Use | None, head: nn.Module) -> Use | None:
+    """The loss of boxes is told which grid of cells the head has; others stay as they are."""
+    from modelwright.core.use import Use
+
+    if not hasattr(head, "cells") or (use is not None and (use.method != "box" or "cells" in use.settings)):
+        return use
+    return Use(method="box", settings={**({} if use is None else use.settings), "cells": head.cells})
 
 
 def _augment(task: Task, prepared: Prepared, avoid: frozenset[str]) -> tuple[Any, list[Decision]]:
@@ -421,7 +433,8 @@ def _settings(task: Task, kept: Learned) -> dict[str, Any]:
 
 
 def _history(learned: Sequence[Learned], kept: Learned) -> tuple[dict[str, Any], ...]:
-    fits = [*learned] if any(one is kept for one in learned) else [*learned, kept]
+    again = all(one.fit.history is not kept.fit.history for one in learned)
+    fits = [*learned, kept] if again else [*learned]
     names = [f"fold {number}" for number in range(len(learned))] + ["all rows"]
     return tuple({**event, "fit": name} for one, name in zip(fits, names, strict=False) for event in one.fit.history)
 

@@ -45,7 +45,8 @@ class Loss:
     that have a target, each weighed by `weights`, float (n,) or None; a zero with a gradient where none has.
     `complete` promises that no target is missing, so that no time goes into looking. `kinds` are the tasks
     that the loss suits; `takes` says in words what it takes, and `fits(output.shape, target.shape, spec)`
-    whether it is given that.
+    whether it is given that. `keeps_origin` says that the target's 0 means nothing at all to the loss, and is to be
+    0 in training too.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Loss:
     make: Callable[[Any, bool], LossFunction]
     takes: str
     fits: Fits
+    keeps_origin: bool = False
 
 
 def make_loss(use: Use, *, complete: bool = False) -> LossFunction:

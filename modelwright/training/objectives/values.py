@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modelwright.training.objectives.mean import mean_known
+from modelwright.training.objectives.mean import LEAST, mean_known
 
 
 def pointwise(function: Callable[..., Tensor], *, complete: bool, **settings: Any) -> Callable[..., Tensor]:
@@ -24,3 +24,12 @@ def pointwise(function: Callable[..., Tensor], *, complete: bool, **settings: An
         return mean_known(losses, known, weights)
 
     return loss
+
+
+def relative_known(output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+    """The mean over rows of twice the absolute error against the size of target and output, steps summed up."""
+    known = ~target.isnan()
+    target = torch.where(known, target, 0.0)
+    missed = ((output - target).abs() * known).sum(dim=1)
+    size = target.abs().sum(dim=1) + (output.detach().abs() * known).sum(dim=1)
+    return mean_known(2.0 * missed / size.clamp(min=LEAST), known.any(dim=1), weights)
