@@ -19,7 +19,7 @@ from modelwright.training.doctor.examine import examine
 from modelwright.training.doctor.observer import Doctor
 from modelwright.training.doctor.preflight import verdicts_of
 from modelwright.training.loop.examples import Examples
-from modelwright.training.loop.fit import Loop, Observer
+from modelwright.training.loop.fit import Fit, Observer, fit
 
 
 @dataclass
@@ -67,27 +67,35 @@ def assess(case: Case, *, heal: bool) -> Record:
 
 def run_plain(case: Case, observers: tuple[Observer, ...] = ()) -> float:
     """Train a case as it is; the score of the finished network."""
+    return judged(case, plain_fit(case, observers).network)
+
+
+def plain_fit(case: Case, observers: tuple[Observer, ...] = ()) -> Fit:
+    """A case trained as it is."""
     train, validation, _ = rows_of(case)
-    loop = Loop(
+    return fit(
         build(case.plan, case.problem), train, case.spec, objective=objective_of(case), validation=validation,
         score=score_of(case), observers=observers, seed=case.number,
     )  # fmt: skip
-    loop.run()
-    return judged(case, loop.finish().network)
 
 
 def run_in_care(case: Case) -> tuple[float, list[dict[str, Any]]]:
     """Train a case with the doctor healing; the score of the finished network, and the trials."""
+    run = care_of(case)
+    trials = [dict(event) for event in run.history if event["event"] == "trial"]
+    return judged(case, run.network), trials
+
+
+def care_of(case: Case) -> Fit:
+    """A case trained with the doctor healing."""
     train, validation, _ = rows_of(case)
 
     def built(changes: tuple[Any, ...]) -> torch.nn.Module | None:
         plan = reduce(lambda plan, change: plan and mended(plan, change), changes, _maybe(case.plan))
         return build(plan, case.problem) if plan is not None else None
 
-    run = care(built, train, case.spec, objective=objective_of(case), validation=validation, score=score_of(case),
-               seed=case.number)  # fmt: skip
-    trials = [dict(event) for event in run.history if event["event"] == "trial"]
-    return judged(case, run.network), trials
+    return care(built, train, case.spec, objective=objective_of(case), validation=validation, score=score_of(case),
+                seed=case.number)  # fmt: skip
 
 
 def _maybe(plan: Plan) -> Plan | None:

@@ -16,8 +16,10 @@ from modelwright.training.doctor.after import label_errors
 from modelwright.training.doctor.care import care
 from modelwright.training.doctor.chart import Chart
 from modelwright.training.doctor.examine import examine
+from modelwright.training.doctor.look import loss_of_nothing
 from modelwright.training.doctor.observer import Doctor, all_symptoms, is_look, judge, look_steps, next_look
 from modelwright.training.doctor.preflight import preflight, verdicts_of
+from modelwright.training.loop.batch import Batch
 from modelwright.training.loop.examples import Examples
 from modelwright.training.loop.fit import Loop, fit
 from modelwright.training.loop.spec import LoopSpec
@@ -213,6 +215,60 @@ def test_activations_in_plain_functions_are_seen() -> None:
             return self.last(torch.relu(self.first(x)))
 
     assert told(Plain(), rows(), spec()) == ["dead_units"]
+
+
+def test_layers_beside_the_way_are_no_vanishing_gradient() -> None:
+    """A number in place of gaps that no row has, and a branch whose last layer begins at zero."""
+
+    class Residual(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gap = torch.nn.Parameter(torch.zeros(2, 8))
+            self.enter, self.last = torch.nn.Linear(8, 16), torch.nn.Linear(16, 3)
+            self.rise, self.fall = torch.nn.Linear(16, 16), torch.nn.Linear(16, 16)
+            torch.nn.init.zeros_(self.fall.weight)
+
+        def forward(self, x: Any) -> Any:
+            x = self.enter(torch.where(torch.isnan(x), self.gap[0], x))
+            return self.last(x + self.fall(torch.relu(self.rise(x))))
+
+    chance = torch.Generator().manual_seed(5)
+    noise = Examples((torch.randn(400, 8, generator=chance),), (torch.randint(3, (400,), generator=chance),))
+    torch.manual_seed(0)
+    assert "vanishing_gradients" not in told(Residual(), noise, spec(0.001))  # where nothing can be learned at all
+
+
+def test_filters_with_channels_last_are_seen_to_move() -> None:
+    torch.manual_seed(0)
+    made = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(36, 2))
+    made = made.to(memory_format=torch.channels_last)
+    x = torch.randn(64, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    doctor = Doctor()
+    fit(made, Examples((x,), ((x.sum((1, 2, 3)) > 0).long(),)), spec(), objective=cross_entropy, observers=(doctor,))
+    assert all(min(look["update"]) > 1e-4 for look in doctor.chart.looks[:5])
+
+
+def test_what_is_usual_is_known_before_anything_is_learned() -> None:
+    """Boxes are rare: a network that begins with few of them knows no row, and all zeros would cost a hundredfold."""
+    rare = (torch.rand(64, 500, generator=torch.Generator().manual_seed(0)) < 0.002).float()
+    cells = Batch(inputs=(rare,), targets=(rare,), weights=None)
+
+    def objective(outputs: Any, targets: Any, weights: Any) -> Any:
+        return torch.nn.functional.binary_cross_entropy_with_logits(outputs[0], targets[0])
+
+    begins = torch.full_like(rare, -6.2)
+    assert loss_of_nothing(objective, (begins,), cells) == pytest.approx(float(objective((begins,), (rare,), None)))
+    assert loss_of_nothing(objective, (begins + 30.0,), cells) == pytest.approx(0.693, abs=1e-3)
+
+
+def test_swings_that_the_schedule_is_about_to_end_are_left_alone() -> None:
+    chart = Chart(facts={"uninformed_loss": 1.0, "factors": [1.0] * 50 + [0.1] * 50}, n_steps=200)
+    chart.looks = [{"step": 100, "factor": 1.0}]
+    chart.validations = [{"validation_loss": 0.4 + 0.4 * (n % 2)} for n in range(8)]
+    chart.curve.add([1.0] * 101)
+    assert judge(chart, "validation")[0] == []
+    chart.facts["factors"] = [1.0] * 100
+    assert [verdict.fault for verdict in judge(chart, "validation")[0]] == ["oscillation"]
 
 
 def test_wrong_labels_are_listed_surest_first() -> None:

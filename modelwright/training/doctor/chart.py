@@ -99,6 +99,20 @@ class Chart:
         return self.spent / planned if planned > 0 else 0.0
 
     @property
+    def coming_factor(self) -> float:
+        """The mean factor of the learning rate over the rest of the run, in shares of the one now.
+
+        >>> chart = Chart(facts={"factors": [1.0, 1.0, 0.2, 0.0]}, n_steps=100, looks=[{"factor": 1.0}])
+        >>> chart.curve.n_steps = 50
+        >>> chart.coming_factor
+        0.1
+        """
+        factors = self.facts.get("factors", [])
+        coming = factors[math.ceil(self.share * len(factors)) :]
+        now = float(self.looks[-1]["factor"]) if self.looks else 0.0
+        return sum(coming) / len(coming) / now if coming and now > 0 else 1.0
+
+    @property
     def step(self) -> int:
         """The last step that was seen; -1 before the first."""
         return self.curve.n_steps - 1

@@ -9,6 +9,7 @@ from modelwright.training.doctor.chart import Chart
 
 SPIKE = 20.0  # robust deviations
 NEIGHBOURS = 12
+SOON = 0.5  # mean of the learning rates to come, in shares of the one now
 
 
 def find_spikes(chart: Chart) -> Verdict | None:
@@ -68,21 +69,27 @@ def _jumps(chart: Chart) -> Verdict | None:
 def find_oscillation(chart: Chart) -> Verdict | None:
     """The validation loss goes up and down by a large part of itself and gets nowhere.
 
+    Not told where the schedule is about to lower the rate anyway.
+
     >>> chart = Chart(facts={"uninformed_loss": 1.0})
     >>> chart.validations = [{"validation_loss": 0.4 + 0.4 * (n % 2)} for n in range(8)]
     >>> find_oscillation(chart).change
     {'what': 'learning_rate', 'times': 0.316}
     """
     held = [float(v["validation_loss"]) for v in chart.validations if "validation_loss" in v][-7:]
-    if len(held) < 7:
+    if len(held) < 7 or chart.coming_factor < SOON:
         return None
     steps = [b - a for a, b in zip(held, held[1:], strict=False)]
     turns = sum(a * b < 0 for a, b in zip(steps, steps[1:], strict=False))
-    swing = statistics.median(abs(step) for step in steps) / max(statistics.median(held), 1e-12)
-    size = statistics.median(abs(step) for step in steps) / max(chart.uninformed, 1e-12)
+    size = statistics.median(abs(step) for step in steps)
+    gained = statistics.median(held[:3]) - statistics.median(held[-3:])
+    swing = size / max(statistics.median(held), 1e-12)
+    confidence = min(
+        sure(swing, 0.35, factor=1.5), sure(size / max(chart.uninformed, 1e-12), 0.1, factor=1.5),
+        sure_below(max(gained / max(size, 1e-12), 1e-3), 0.5), 0.9 if turns >= 4 else 0.0,
+    )  # fmt: skip
     return Verdict(
-        "oscillation", min(sure(swing, 0.35, factor=1.5), sure(size, 0.1, factor=1.5), 0.9 if turns >= 4 else 0.0),
-        {"swing": swing, "turns": turns},
+        "oscillation", confidence, {"swing": swing, "turns": turns, "gained": gained},
         f"The loss on rows held back swings by {swing:.0%} of itself from one look to the next and gets nowhere. The "
         "steps jump across the valley. Lower the learning rate.",
         {"what": "learning_rate", "times": 0.316},

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from modelwright.training.loop.fit import Objective
 
 BATCH_ROWS, FEWEST_ROWS = 64, 8
+FEWEST_PICTURES = 2  # with boxes or masks: each has many answers, and costs as much as a thousand rows
 BATCH_NUMBERS = 250_000  # of the inputs of a batch; large pictures come in smaller batches
 FIT_STEPS = 40
 FIT_RATES = (0.12, 0.04)  # largest change of a weight in a step, in shares of its length; the second if need be
@@ -60,7 +61,8 @@ def _of_network(
     import torch
 
     width = sum(math.prod(source.shape[1:]) for source in train.inputs)
-    n_rows = max(FEWEST_ROWS, min(BATCH_ROWS, BATCH_NUMBERS // max(width, 1)))
+    fewest = FEWEST_PICTURES if any(target.ndim > 2 for target in train.targets) else FEWEST_ROWS
+    n_rows = max(fewest, min(BATCH_ROWS, BATCH_NUMBERS // max(width, 1)))
     good = np.setdiff1d(rng.permutation(train.n_rows)[: 4 * n_rows], np.asarray(bad_rows, dtype=np.int64))
     rows = torch.from_numpy(rng.permutation(good)[:n_rows] if len(good) else np.arange(min(n_rows, train.n_rows)))
     device = next((p.device for p in network.parameters()), torch.device("cpu"))

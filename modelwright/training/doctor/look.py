@@ -216,10 +216,21 @@ def _some(tensor: Tensor, order: list[int]) -> Tensor:
 
 
 def loss_of_nothing(objective: Any, outputs: tuple[Tensor, ...], batch: Batch) -> float | None:
-    """The loss of answers that are all zero: equal classes, the mean. None where that is no positive number."""
+    """The loss of an answer that knows nothing of the row; None where that is no positive number.
+
+    The better of two: all zero (equal classes, the mean), and the network's mean answer to the rows, which counts
+    where it begins with what is usual, as one that looks for boxes does: hardly anywhere is one.
+    """
+    blind = (
+        tuple(map(torch.zeros_like, outputs)),
+        tuple(
+            o.mean(0, keepdim=True).expand_as(o).contiguous() if o.is_floating_point() and o.ndim else o
+            for o in outputs
+        ),
+    )
     with torch.no_grad():
-        loss = float(objective(tuple(map(torch.zeros_like, outputs)), batch.targets, batch.weights))
-    return loss if math.isfinite(loss) and loss > 0 else None
+        losses = [float(objective(answer, batch.targets, batch.weights)) for answer in blind]
+    return min((loss for loss in losses if math.isfinite(loss) and loss > 0), default=None)
 
 
 def answers_of(outputs: tuple[Tensor, ...], batch: Batch) -> dict[str, Any]:

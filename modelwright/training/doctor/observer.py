@@ -198,7 +198,7 @@ class Doctor:
         chart.n_steps, chart.layers = loop.n_steps, layers
         chart.facts |= {
             "batch_size": loop.spec.batch_size, "n_rows": loop.train.n_rows, "clip_norm": loop.spec.clip_norm,
-            "peak_factor": max(factors), "mean_factor": sum(factors) / len(factors),
+            "factors": factors, "peak_factor": max(factors), "mean_factor": sum(factors) / len(factors),
             "usual_weight": Weights(loop.network, layers).usual(),
         }  # fmt: skip
 
