@@ -126,14 +126,9 @@ def text() -> Lines:
 
 def sms_rows() -> list[tuple[str, str, str]]:
     """Every fifth message is held out: the set has no official split."""
-    with gzip.open(SHARED / "text" / "sms_spam" / "sms_spam.csv.gz", "rt", encoding="utf-8") as file:
-        found = list(csv.reader(file))
-    header, *rows = found
-    label = next(
-        index for index, name in enumerate(header) if name.lower() in ("label", "v1", "class", "category", "target")
-    )
-    words = next(index for index, name in enumerate(header) if index != label)
-    return [("test" if number % 5 == 0 else "train", row[words], row[label]) for number, row in enumerate(rows)]
+    with gzip.open(SHARED / "text" / "sms_spam" / "sms_spam.csv.gz", "rt", encoding="utf-8", errors="replace") as file:
+        rows = list(csv.DictReader(file))
+    return [("test" if number % 5 == 0 else "train", row["text"], row["type"]) for number, row in enumerate(rows)]
 
 
 def ag_news(n_folds: int = 10) -> Lines:
