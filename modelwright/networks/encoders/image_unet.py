@@ -47,7 +47,8 @@ def build(spec: ImageUnetSpec, input: ArrayInput) -> nn.Module:
     width).
 
     Each level is two convolutions; going up, what was seen going down is joined again, by a convolution of one pixel
-    and one of three. By itself it goes down to 4 to 8 pixels, in at most 5 halvings, and at least to `stride`.
+    and one of three. By itself it goes down to 4 to 8 pixels, in at most 5 halvings, and at least to `stride`. The
+    map has both signs: its last activation is left out.
 
     Reference: Ronneberger, Fischer and Brox (2015), "U-Net".
 

@@ -48,9 +48,14 @@ class ImageUnet(nn.Module):
         self.up = nn.ModuleDict()
         for level in reversed(range(finest, depth)):
             joined = widths[level + 1] + widths[level]
+            block = conv(widths[level], widths[level], 3, norm=spec.norm, act=spec.activation)
+            if level == finest:
+                # A map that ended in a ReLU would be 0 in large parts: there the bias of a head alone could say the
+                # class, and it is the slowest to learn.
+                block.pop()
             self.up[str(level)] = nn.Sequential(
                 *conv(joined, widths[level], 1, norm=spec.norm, act=spec.activation),
-                *conv(widths[level], widths[level], 3, norm=spec.norm, act=spec.activation),
+                *block,
             )
         self.dropout = nn.Dropout2d(spec.dropout) if spec.dropout else nn.Identity()
         self.width = self.map_channels = widths[finest]

@@ -39,6 +39,7 @@ class Boxes(nn.Module):
         # kept apart from the layer's own bias, which every way of drawing first weights sets to 0
         self.prior = math.log(spec.prior / (1.0 - spec.prior))
         height, width = source.map_size
+        self.cells = ((height, width),)  # for the loss: rows and columns of places
         rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
         centres = torch.stack([(columns + 0.5) / width, (rows + 0.5) / height], dim=-1).flatten(0, 1)
         self.register_buffer("places", centres, persistent=False)
@@ -65,15 +66,12 @@ class Mask(nn.Module):
     def __init__(self, spec: MaskSpec, source: Source, n_classes: int) -> None:
         super().__init__()
         self.dropout = nn.Dropout2d(spec.dropout) if spec.dropout else nn.Identity()
-        # A map that ends in a ReLU is 0 in large parts: there the bias alone would have to say the class, and it is
-        # the slowest to learn. Around their mean, all channels say it.
-        self.centred = nn.BatchNorm2d(source.map_channels)
         self.classes = mark_small(nn.Conv2d(source.map_channels, n_classes, 1))
         self.size = None if source.map_size == source.image_size else source.image_size
 
     def forward(self, map: Tensor) -> Tensor:
         """(n, K, height, width)."""
-        logits: Tensor = self.classes(self.dropout(self.centred(map)))
+        logits: Tensor = self.classes(self.dropout(map))
         return logits if self.size is None else nn.functional.interpolate(logits, size=self.size, mode="bilinear")
 
     def answer(self, raw: Tensor) -> Tensor:
