@@ -235,13 +235,16 @@ def boxes() -> Lines:
 
 
 def masks() -> Lines:
-    """Membranes: every fourth picture held out."""
+    """Membranes: a fifth of the pictures held out. Dice is that of the second class, white: what is no membrane; the
+    first class is counted beside it, since it is the rarer and the harder one."""
     with scratch() as folder:
         source = unpacked(SHARED / "segmentation" / "membrane" / "membrane.zip", folder)
         recipe = {"name": "membrane", "target": "mask", "data": source, "evaluate": {"n_bootstrap": 200}}
         report, seconds = measured(recipe, folder)
-    value = report["dice"].value
-    return [f"membrane: Dice {value:.4f} on {report.n_rows} pictures in {seconds:.0f} s"], [
+    value, both = report["dice"].value, report["mean_dice"].value
+    told = f"membrane: Dice {value:.4f} of the white, {2 * both - value:.4f} of the membranes, mean {both:.4f}; "
+    told += f"{report['pixel_accuracy'].value:.4f} of the pixels right, on {report.n_rows} pictures in {seconds:.0f} s"
+    return [told], [
         bar("membrane_dice", value, 0.90, at_least=True)
     ]
 

@@ -23,7 +23,7 @@ LEARNING_RATE = {"places": 0.006}
 LEAST_STEPS = {"quick": 300, "standard": 1_000, "thorough": 3_000}
 MOST_WORK = {"quick": 3e11, "standard": 3e12, "thorough": 3e13}
 """Floating-point operations of the whole training: some 20 s, 3 minutes, half an hour on two cores."""
-PLACES_SHARE = 8
+PLACES_SHARE = 6
 """Where things are in a picture costs more than what it shows: so many times the work, and few rows a step."""
 FORWARD_AND_BACK = 3  # a backward pass costs two forward ones
 
