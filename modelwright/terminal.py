@@ -76,12 +76,12 @@ class Terminal:
             self._loop(word, event)
 
     def _loop(self, word: str, event: Mapping[str, Any]) -> None:
-        """A network in training: a bar with loss, score and rate; a line per validation, and what the doctor says."""
+        """A network in training: a bar with loss, score and rate; a line for each new best, and what the doctor says."""
         if event["event"] == "step":
             score = "" if event["score"] is None else f"  best {event['score']:.4f}"
             text = f"loss {event['loss']:.4f}{score}  {event['rows_per_s']:,.0f} rows/s"
             self._bar(word, {"done": event["step"], "total": event["n_steps"], "text": text})
-        elif event["event"] == "validation" and event.get("score") is not None:
+        elif event["event"] == "validation" and event.get("best"):
             told = f"epoch {event['epoch']:<6g} loss {event['loss'] or 0.0:.4f}"
             told += f"   held-out loss {event['validation_loss']:.4f}"
             named = f"   {event['score_name']} {event['score']:.4f}" if event.get("score_name") else ""

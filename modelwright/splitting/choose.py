@@ -91,7 +91,8 @@ def _choose_from_data(data: Dataset, rows: Rows) -> Choice:
             repeats, reason = _repeats(data, rows, column.name, declared=column.role == "group")
             if repeats:
                 return _choice("grouped", column.name, reason, told)
-            told.append(Decision("splitting", "groups", "not by group", reason))
+            if reason:
+                told.append(Decision("splitting", "groups", "not by group", reason))
     if rows.strata is not None:
         return _choice("stratified", None, "the target has classes: each keeps its share", told)
     return _choice("random", None, "no date orders the rows, no identifier repeats, no classes", told)
@@ -154,7 +155,8 @@ def _echo(data: Dataset, rows: Rows) -> float:
 
 
 def _repeats(data: Dataset, rows: Rows, name: str, *, declared: bool) -> tuple[bool, str]:
-    """Whether the values of an identifier come back, often enough to be groups of rows."""
+    """Whether the values of an identifier come back, often enough to be groups of rows; and why, if it is worth saying:
+    that an identifier is one of a row each is what anybody expects."""
     import numpy as np
 
     from modelwright.splitting.rows import codes
@@ -164,7 +166,7 @@ def _repeats(data: Dataset, rows: Rows, name: str, *, declared: bool) -> tuple[b
     counts: np.ndarray = np.bincount(known) if len(known) else np.zeros(1, dtype=int)
     n_groups = int((counts > 0).sum())
     if len(known) == n_groups:
-        return False, f"no value of `{name}` repeats"
+        return False, f"no value of `{name}` repeats" if declared else ""
     if declared:
         return True, f"`{name}` has the role group: {n_groups} groups stay whole"
     if n_groups < LEAST_GROUPS or counts.max() > LARGEST_GROUP * len(rows.ids):

@@ -34,6 +34,7 @@ Augment = Callable[[Batch, "Generator"], Batch]
 
 LOG_EVERY = 50  # steps between looks at the loss
 TELL_EVERY_S = 0.2  # seconds between events for the progress bar
+LEAST_GAIN = 1e-8  # in score; less than this is kept, but patience does not wait for more of it
 FIT_ON_DEVICE_SHARE = 0.25  # of the free memory of a device, for the rows themselves
 _CHANGES_NO_BIT = ("checkpoint_every_s", "keep_checkpoints", "n_workers")
 
@@ -372,6 +373,7 @@ class Loop:
             event |= self.evaluate(self.validation)
             event["score_name"] = getattr(self.score, "name", "score") if self.score else ""
             self._keep_best(float(event["score"]))
+            event["best"] = progress.best_step == progress.step
         self.tell_history(event)
         for observer in self.observers:
             observer.validated(self, event)
@@ -383,8 +385,11 @@ class Loop:
         progress = self.progress
         progress.scores.append(score)
         progress.n_without_gain += 1
-        if math.isfinite(score) and (progress.best_score is None or score > progress.best_score):
-            progress.best_score, progress.best_step, progress.n_without_gain = score, progress.step, 0
+        best = -math.inf if progress.best_score is None else progress.best_score
+        if math.isfinite(score) and score > best:
+            if score > best + LEAST_GAIN:
+                progress.n_without_gain = 0
+            progress.best_score, progress.best_step = score, progress.step
             self.best = self._weights()
 
     def _weights(self) -> dict[str, Tensor]:
