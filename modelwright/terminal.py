@@ -76,7 +76,7 @@ class Terminal:
             self._loop(word, event)
 
     def _loop(self, word: str, event: Mapping[str, Any]) -> None:
-        """A network in training: a bar with loss, score and rate; a line for each new best, and what the doctor says."""
+        """A network in training: a bar with loss, score and rate; a line for each new best and each verdict."""
         if event["event"] == "step":
             score = "" if event["score"] is None else f"  best {event['score']:.4f}"
             text = f"loss {event['loss']:.4f}{score}  {event['rows_per_s']:,.0f} rows/s"
