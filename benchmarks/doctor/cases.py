@@ -239,7 +239,9 @@ def overfitting(case: Case, mechanism: str, rng: Draw) -> Case:
 def underfitting(case: Case, mechanism: str, rng: Draw) -> Case:
     if mechanism == "narrow waist":
         return replace(case, plan=replace(case.plan, bottleneck=1), severity=1)
-    return replace(case, plan=replace(case.plan, width=2), severity=2)
+    if case.plan.family == "mlp":  # two units normalised by each other are +1 and -1 always: another fault
+        case = replace(case, plan=replace(case.plan, norm=False))
+    return replace(case, plan=replace(case.plan, width=2), severity=2, healthy=case)
 
 
 def collapse(case: Case, mechanism: str, rng: Draw) -> Case:

@@ -9,9 +9,8 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -62,22 +61,31 @@ def keys_of(options: argparse.Namespace) -> list[tuple[str, str, int, int]]:
     return found + [("", half, number, options.draw) for half in halves for number in range(n_healthy)]
 
 
-def records_of(keys: Iterable[tuple[str, str, int, int]], *, heal: bool, jobs: int, path: Path | None) -> list[Record]:
-    """All cases, one after the other or in several processes; progress goes to stderr, records to a file at once."""
-    work = [(key, heal) for key in keys]
-    records = []
+def name_of(key: tuple[str, str, int, int]) -> str:
+    """A case's name without making it."""
+    fault, half, number, _ = key
+    return f"{fault or 'healthy'}/{half}/{number}"
+
+
+def records_of(keys: Sequence[tuple[str, str, int, int]], *, heal: bool, jobs: int, path: Path | None) -> list[Record]:
+    """All cases, one after the other or in several processes; progress goes to stderr, records to a file at once.
+    What stands in the file already is not run again."""
+    lines = path.read_text().splitlines() if path is not None and path.exists() else []
+    done = {record.name: record for record in (Record(**json.loads(line)) for line in lines)}
+    names = [name_of(key) for key in keys]
+    work = [(key, heal) for key, name in zip(keys, names, strict=True) if name not in done]
     if jobs == 1:
         found: Iterable[Record] = map(one, work)
     else:
         found = ProcessPoolExecutor(jobs, mp_context=get_context("spawn")).map(one, work)
     for record in found:
-        records.append(record)
+        done[record.name] = record
         if path is not None:
             with path.open("a") as file:
                 file.write(json.dumps(record.to_plain()) + "\n")
-        print(f"\r{len(records)} of {len(work)}  {record.name:50s}", end="", file=sys.stderr, flush=True)
+        print(f"\r{len(done)} of {len(names)}  {record.name:50s}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    return records
+    return [done[name] for name in names]
 
 
 def main() -> None:
@@ -89,14 +97,13 @@ def main() -> None:
     parser.add_argument("--draw", type=int, default=0, help="another draw of all cases [0]")
     parser.add_argument("--jobs", type=int, default=1, help="processes [1]")
     parser.add_argument("--no-heal", action="store_true", help="look on only")
-    parser.add_argument("--records", type=Path, help="also write every record as a line of JSON")
+    parser.add_argument("--records", type=Path, help="a file with a line of JSON for each; goes on from it")
     options = parser.parse_args()
-    began = time.perf_counter()
     records = records_of(keys_of(options), heal=not options.no_heal, jobs=options.jobs, path=options.records)
     tell(f"# doctor\n\n{machine()}, load {os.getloadavg()[0]:.1f}\n")
-    wall_s, cpu_s = time.perf_counter() - began, sum(record.cpu_s for record in records)
-    tell(f"{len(records)} trainings looked on in {wall_s:.0f} s, {cpu_s:.0f} s of one core: each "
-         "spoiled one run as it is, run healthy, and run in care.\n")  # fmt: skip
+    cpu_s = sum(record.cpu_s for record in records)
+    tell(f"{len(records)} trainings, {cpu_s:.0f} s of one core: each spoiled one was run as it is, run healthy, and run "
+         "in care.\n")  # fmt: skip
     tell(tables.report(records))
     figures = tables.figures([record for record in records if record.half == "held_out"] or records)
     for name, value, limit, at_least in figures:

@@ -57,25 +57,32 @@ def examine(
 def _of_network(
     network: nn.Module, train: Examples, objective: Objective, rng: np.random.Generator, bad_rows: list[int]
 ) -> dict[str, Any]:
+    import torch
+
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
+        torch.manual_seed(int(rng.integers(2**31)))
+        trial = _copy_of(network)
+        facts = _fed(trial, train, device)
+        batch = _on(train.rows(_usual_rows(train, [*bad_rows, *facts["wild_rows"]], rng)), device)
+        facts |= _start(trial, batch, objective) | _first_look(trial, batch, objective)
+        if bad_rows:
+            facts["copes_with_bad_rows"] = _copes(trial, train, bad_rows, device)
+        if math.isfinite(facts.get("start_loss", math.nan)):
+            facts |= _fit_batch(network, batch, objective)
+    return facts
+
+
+def _usual_rows(train: Examples, strange: list[int], rng: np.random.Generator) -> Tensor:
+    """The rows that a network is looked at with: fewer where they are large, none that is strange."""
     import numpy as np
     import torch
 
     width = sum(math.prod(source.shape[1:]) for source in train.inputs)
     fewest = FEWEST_PICTURES if any(target.ndim > 2 for target in train.targets) else FEWEST_ROWS
     n_rows = max(fewest, min(BATCH_ROWS, BATCH_NUMBERS // max(width, 1)))
-    good = np.setdiff1d(rng.permutation(train.n_rows)[: 4 * n_rows], np.asarray(bad_rows, dtype=np.int64))
-    rows = torch.from_numpy(rng.permutation(good)[:n_rows] if len(good) else np.arange(min(n_rows, train.n_rows)))
-    device = next((p.device for p in network.parameters()), torch.device("cpu"))
-    batch = _on(train.rows(rows), device)
-    with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
-        torch.manual_seed(int(rng.integers(2**31)))
-        trial = _copy_of(network)
-        facts = _start(trial, batch, objective) | _first_look(trial, batch, objective) | _fed(trial, train, device)
-        if bad_rows:
-            facts["copes_with_bad_rows"] = _copes(trial, train, bad_rows, device)
-        if math.isfinite(facts.get("start_loss", math.nan)):
-            facts |= _fit_batch(network, batch, objective)
-    return facts
+    usual = np.setdiff1d(rng.permutation(train.n_rows)[: 4 * n_rows], np.asarray(strange, dtype=np.int64))
+    return torch.from_numpy(rng.permutation(usual)[:n_rows] if len(usual) else np.arange(min(n_rows, train.n_rows)))
 
 
 def _copy_of(network: nn.Module) -> nn.Module:

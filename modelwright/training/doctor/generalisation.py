@@ -7,7 +7,7 @@ import statistics
 from modelwright.training.doctor.base import Symptom, Verdict, sure, sure_below
 from modelwright.training.doctor.chart import Chart
 
-GAP = 0.3  # between validation and training loss, in uninformed losses
+GAP = 0.35  # between validation and training loss, in uninformed losses
 LEFT = 0.35  # of the loss of one batch after a few dozen steps on it alone
 SKILL_GAP = 0.3
 RIGHT = 0.85  # share of the batch's rows that may be told by a network that is large enough
@@ -54,13 +54,16 @@ def find_underfitting(chart: Chart) -> Verdict | None:
 
 
 def _cannot_fit_batch(chart: Chart) -> Verdict | None:
-    left = chart.facts.get("batch_fit")
-    if left is None or left < LEFT / 1.3 or chart.facts.get("batch_right", 0.0) > RIGHT:
+    facts = chart.facts
+    left, right = facts.get("batch_fit"), facts.get("batch_right", 0.0)
+    if left is None or right > RIGHT:
         return None
-    if "class_counts" not in chart.facts and chart.facts.get("probe", {}).get("skill", 0.0) < 1 - left + SKILL_GAP:
+    counts, probed = facts.get("class_counts"), float(facts.get("probe", {}).get("skill", 0.0))
+    if not counts and probed < 1 - left + SKILL_GAP:
         return None  # numbers may be noisy or the network plain on purpose: it must fall behind simple learners
+    behind = probed - _skill(right, counts) if counts else 0.0  # by heart, behind what others tell of unseen rows
     return Verdict(
-        "underfitting", sure(left, LEFT, factor=1.3), {"loss_left": left},
+        "underfitting", max(sure(left, LEFT, factor=1.3), sure(behind, SKILL_GAP, factor=1.5)), {"loss_left": left},
         f"After a few dozen steps on one single batch, {left:.0%} of its loss is left; a network that is large enough "
         "learns a batch by heart. Somewhere it is too narrow. Make it wider.",
         {"what": "capacity", "times": 4},
@@ -74,8 +77,7 @@ def _stands_below_probe(chart: Chart) -> Verdict | None:
     counts, probe = chart.facts.get("class_counts"), chart.facts.get("probe")
     if not counts or not probe or len(looks) < 3:
         return None
-    guess = max(counts) / max(sum(counts), 1e-12)
-    skill = (statistics.median(look["right"] for look in looks) - guess) / max(1 - guess, 1e-12)
+    skill = _skill(statistics.median(look["right"] for look in looks), counts)
     late = (chart.curve.part(0.6, 0.8) - chart.curve.part(0.8, 1.0)) / max(chart.uninformed, 1e-12)
     behind = float(probe["skill"]) - skill
     left = chart.curve.part(0.8, 1.0) / max(chart.uninformed, 1e-12)
@@ -87,6 +89,12 @@ def _stands_below_probe(chart: Chart) -> Verdict | None:
         f"simple learners get {probe['skill']:.0%} on rows they have not seen. It is too small. Make it wider.",
         {"what": "capacity", "times": 4},
     )  # fmt: skip
+
+
+def _skill(right: float, counts: list[float]) -> float:
+    """How far a share of right answers is on the way from always telling the commonest class to being right always."""
+    guess = max(counts) / max(sum(counts), 1e-12)
+    return (right - guess) / max(1 - guess, 1e-12)
 
 
 OVERFITTING = Symptom(

@@ -42,7 +42,9 @@ def find_exploding(chart: Chart) -> Verdict | None:
     """
     if not chart.looks or not chart.layers:
         return None
-    early = [_largest(chart, look) for look in chart.looks[:FIRST_STEPS] if look["step"] < FIRST_STEPS]
+    examined = [chart.facts["first_look"]] if "first_look" in chart.facts and chart.step >= 0 else []
+    looks = [*examined, *(look for look in chart.looks[:FIRST_STEPS] if look["step"] < FIRST_STEPS)]
+    early = [_largest(chart, look) for look in looks]
     first, now = statistics.median(early) if early else 0.0, _largest(chart, chart.looks[-1])
     if max(first, now) < EXPLODING / 5:
         return None
@@ -94,13 +96,14 @@ def _typical_size(weights: list[float], usual: list[float]) -> float:
 def arrived(found: list[float]) -> float:
     """What arrives at the first quarter of the layers, where the way back is longest, against the largest of all or 1.
 
-    A layer further on may well pull little, and for sound reasons: it stands beside the way (a number in place of
-    gaps that no row has), or its branch starts at zero and the signal goes round it.
+    A layer further on may well pull little, and for sound reasons: its branch starts at zero and the signal goes
+    round it. One that pulls nothing at all stands beside the way, as a number in place of gaps that no row has.
 
-    >>> arrived([1e-4, 1e-3, 0.1, 1.0]), arrived([0.5, 0.0, 0.0, 1.0])
-    (0.0001, 0.5)
+    >>> arrived([1e-4, 1e-3, 0.1, 1.0]), arrived([0.0, 0.5, 1e-3, 1.0]), arrived([0.0, 0.0])
+    (0.0001, 0.5, 1.0)
     """
-    return max(found[: -(-len(found) // 4)]) / max(*found, 1.0)
+    found = [pull for pull in found if pull > 0]
+    return max(found[: max(1, len(found) // 4)]) / max(*found, 1.0) if found else 1.0
 
 
 def find_vanishing(chart: Chart) -> Verdict | None:
@@ -121,7 +124,7 @@ def find_vanishing(chart: Chart) -> Verdict | None:
         return None
     before = chart.step < 0  # nothing has been trained yet: what a single batch showed counts
     looks = [look for look in chart.looks[-3:] if look["step"] >= SETTLED or before]
-    ratios = [arrived(found) for found in (flows(chart, look) for look in looks) if max(found) > 0]
+    ratios = [arrived(flows(chart, look)) for look in looks]
     if not ratios or not before and (len(ratios) < 2 or chart.learned_share < TRIED):
         return None
     ratio = max(statistics.median(ratios), 1e-12)
@@ -137,11 +140,12 @@ def find_vanishing(chart: Chart) -> Verdict | None:
 
 
 def _stuck(chart: Chart) -> float:
-    """How sure it is that the loss does not fall."""
+    """How sure it is that the loss does not fall, though there is much of it left."""
     if chart.curve.n_steps < SETTLED:
         return 0.0
-    gained = chart.curve.part(0.0, 0.2) - chart.curve.part(0.8, 1.0)
-    return sure_below(max(gained / max(chart.uninformed, 1e-12), 1e-3), 0.08)
+    unit, now = max(chart.uninformed, 1e-12), chart.curve.part(0.8, 1.0)
+    gained = (chart.curve.part(0.0, 0.2) - now) / unit
+    return min(sure_below(max(gained, 1e-3), 0.08), sure(now / unit, 0.5, factor=1.3))
 
 
 def _remedy(chart: Chart, look: dict[str, Any]) -> dict[str, Any]:
@@ -169,8 +173,10 @@ EXPLODING_GRADIENTS = Symptom(
     name="exploding_gradients",
     moments=("before", "look"),
     find=find_exploding,
-    caused_by=("unscaled_inputs", "unscaled_targets", "not_finite", "learning_rate_high", "loss_spikes"),
-)
+    caused_by=(
+        "unscaled_inputs", "unscaled_targets", "not_finite", "learning_rate_high", "loss_spikes", "saturated_units",
+    ),
+)  # fmt: skip
 VANISHING_GRADIENTS = Symptom(
     name="vanishing_gradients", moments=("before", "look"),
     find=find_vanishing,

@@ -76,6 +76,9 @@ def find_imbalance(chart: Chart) -> Verdict | None:
 
 SHUFFLED = Symptom(name="shuffled_labels", find=find_shuffled, moments=("before",), caused_by=("unscaled_targets",))
 CONTRADICTORY = Symptom(
-    name="contradictory_labels", find=find_contradictory, moments=("before",), caused_by=("shuffled_labels",)
+    name="contradictory_labels",
+    find=find_contradictory,
+    moments=("before",),
+    caused_by=("shuffled_labels", "not_finite"),
 )
 IMBALANCE = Symptom(name="class_imbalance", moments=("before",), find=find_imbalance)

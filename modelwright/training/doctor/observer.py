@@ -29,6 +29,7 @@ GROWTH = 0.7  # of the step number, to the next look
 RAREST = 300  # steps between looks
 FIRST = 4096
 SUSPECT = 0.4  # confidence from which a state is not good to go back to
+SOON = 0.1  # share of the run in which a consequence waits while its cause is suspected
 N_THOROUGH = 8
 N_PLACES = 64  # of the schedule that are looked up
 
@@ -242,24 +243,21 @@ def judge(chart: Chart, moment: Moment) -> tuple[list[Verdict], bool]:
     Told faults are noted in the chart.
     """
     found: dict[str, Verdict] = {}
-    suspects = False
+    suspected: dict[str, Verdict] = {}
     for symptom in _symptoms_of(moment):
         verdict = symptom.find(chart) if symptom.name not in chart.told else None
-        if verdict is not None:
-            suspects |= verdict.confidence >= SUSPECT
-            if verdict.confidence >= TELL:
-                found[symptom.name] = verdict
-    if not found:
-        return [], suspects
+        if verdict is not None and verdict.confidence >= SUSPECT:
+            (found if verdict.confidence >= TELL else suspected)[symptom.name] = verdict
+    causes = found if chart.share > SOON else {**found, **suspected}
     told = [replace(verdict, step=chart.step) for verdict in found.values()
-            if not _is_consequence(verdict, found, chart.told)]  # fmt: skip
+            if not _is_consequence(verdict, causes, chart.told)]  # fmt: skip
     chart.told |= {verdict.fault: verdict.confidence for verdict in told}
-    return sorted(told, key=lambda verdict: -verdict.confidence), suspects
+    return sorted(told, key=lambda verdict: -verdict.confidence), bool(found or suspected)
 
 
 def _is_consequence(verdict: Verdict, found: Mapping[str, Verdict], told: Mapping[str, float]) -> bool:
     """Whether something that is told, or found now, brings this about. Of two that bring each other about, the surer
-    one is told."""
+    one is told. At the start of a run a suspicion is enough: the next looks will show."""
     symptoms = all_symptoms()
     for cause in symptoms[verdict.fault].caused_by:
         mutual = cause in symptoms and verdict.fault in symptoms[cause].caused_by

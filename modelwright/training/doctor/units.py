@@ -41,7 +41,9 @@ def find_dead(chart: Chart) -> Verdict | None:
 
 
 def find_saturated(chart: Chart) -> Verdict | None:
-    """Most values of a layer are at the flat ends of tanh or sigmoid, from early on.
+    """Most values of a layer are at the flat ends of tanh or sigmoid, from the first step on.
+
+    Later on they may have been driven there by what was learned, and then say that it is sure.
 
     Reference: Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks".
 
@@ -49,10 +51,11 @@ def find_saturated(chart: Chart) -> Verdict | None:
     >>> find_saturated(Chart(looks=looks, n_steps=100)).change
     {'what': 'initialise'}
     """
-    early = [look for look in chart.looks if "units" in look and look["step"] <= max(3, EARLY * chart.n_steps)][-3:]
+    early = [look for look in chart.looks if "units" in look and look["step"] <= max(3, EARLY * chart.n_steps)]
     if not early or max(early[-1]["saturated"], default=0.0) < SATURATED / 2:
         return None
-    share, name = _worst(early, "saturated")
+    share, name = _worst(early[-3:], "saturated")
+    share = min(share, dict(zip(early[0]["units"], early[0]["saturated"], strict=False)).get(name, 0.0))
     if len(early) < 2 and chart.step >= 0:
         return None
     return Verdict(
