@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from modelwright.core.store import digest_of
 from modelwright.core.values import Watch
-from modelwright.training.loop import checkpoint
+from modelwright.training.loop import checkpoint, state
 from modelwright.training.loop.average import Average
 from modelwright.training.loop.batch import Batch
 from modelwright.training.loop.devices import World, casting, choose_device, choose_precision, spread
 from modelwright.training.loop.examples import Examples, batches
 from modelwright.training.loop.order import epoch_order, n_steps_of, step_generator
 from modelwright.training.loop.spec import LoopSpec
+from modelwright.training.loop.state import Progress
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -75,20 +76,6 @@ class Fit:
     best_step: int
     score: float
     stopped: str
-
-
-@dataclass
-class Progress:
-    """Where a training stands: what a checkpoint writes as JSON."""
-
-    step: int = 0
-    best_step: int = 0
-    best_score: float | None = None
-    n_without_gain: int = 0
-    stopped: str = ""
-    scores: list[float] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 def fit(
@@ -215,7 +202,7 @@ class Loop:
         self.casting = casting(self.precision, self.device)
         self.balances = bool(getattr(self.objective, "needs_balance", False))
         self.loss_of = self._plain_loss if self.precision == "fp32" and not self.balances else self._cast_loss
-        self._since: list[Tensor] = []
+        self.since: list[Tensor] = []
 
     # The staircase -----------------------------------------------------------------------------------------------
 
@@ -243,7 +230,7 @@ class Loop:
             seen = step == self._next_look
             loss = self._observed(batch) if seen else self._learn(batch)
             self._apply(step, batch)
-            self._since.append(loss)
+            self.since.append(loss)
             progress.step = step = step + 1
             if seen or step >= self._next_due or time.monotonic() >= self._next_tick:
                 self._between_steps(step)
@@ -343,9 +330,9 @@ class Loop:
         """Read the losses since the last look; a loss that is not finite ends the training."""
         import torch
 
-        if self._since:
-            self.progress.losses += torch.stack(self._since).double().tolist()
-            self._since.clear()
+        if self.since:
+            self.progress.losses += torch.stack(self.since).double().tolist()
+            self.since.clear()
         if self.progress.losses and not math.isfinite(self.progress.losses[-1]):
             self.stop("diverged")
 
@@ -353,7 +340,7 @@ class Loop:
         """The losses of all steps since the last validation, for observers: waits for a device."""
         import torch
 
-        return self.progress.losses + (torch.stack(self._since).double().tolist() if self._since else [])
+        return self.progress.losses + (torch.stack(self.since).double().tolist() if self.since else [])
 
     def stop(self, why: str) -> None:
         """End the training after this step."""
@@ -482,7 +469,7 @@ class Loop:
         progress = self.progress
         n_done = progress.step - self._began_at
         rate = n_done / max(now - self._began, 1e-9)
-        loss = float(self._since[-1]) if self._since else (progress.losses or [math.nan])[-1]
+        loss = float(self.since[-1]) if self.since else (progress.losses or [math.nan])[-1]
         self.watch({
             "stage": "training", "event": "step", "step": progress.step, "n_steps": self.n_steps, "loss": loss,
             "score": progress.best_score, "rows_per_s": rate * self.spec.batch_size,
@@ -509,70 +496,19 @@ class Loop:
 
     def saved(self) -> checkpoint.Saved:
         """All that the rest of the training depends on. The tensors are copies."""
-        import torch
-
-        from modelwright.training.optimizers.base import state_tensors
-
-        of_optimizer, plain = state_tensors(self.optimizer)
-        parts: dict[str, Mapping[str, Tensor]] = {
-            "network": self.network.state_dict(),
-            "optimizer": of_optimizer,
-            "best": self.best,
-            "average": self.average.tensors() if self.average else {},
-            "objective": self.objective.state_dict() if isinstance(self.objective, torch.nn.Module) else {},
-            "random": self.chance(),
-            "recent": {"losses": torch.stack(self._since)} if self._since else {},
-        }
-        state = {
-            "identity": self.identity,
-            "progress": _deep(vars(self.progress)),
-            "optimizer": plain,
-            "average": self.average.n_updates if self.average else 0,
-            "scaler": self.scaler.state_dict() if self.scaler else None,
-            "observers": [observer.state() for observer in self.observers],
-        }
-        tensors = {f"{part}/{name}": tensor.detach().clone() for part, named in parts.items()
-                   for name, tensor in named.items()}  # fmt: skip
-        return checkpoint.Saved(self.progress.step, tensors, state)
+        return state.saved(self)
 
     def restore(self, saved: checkpoint.Saved) -> None:
         """Go back (or on) to where a checkpoint was written."""
-        import torch
-
-        from modelwright.training.optimizers.base import load_state
-
-        def part(name: str) -> dict[str, Tensor]:
-            return {key.partition("/")[2]: t for key, t in saved.tensors.items() if key.startswith(f"{name}/")}
-
-        self.network.load_state_dict(part("network"))
-        load_state(self.optimizer, part("optimizer"), saved.state["optimizer"])
-        self.best = {name: tensor.to(self.device) for name, tensor in part("best").items()}
-        if self.average is not None:
-            self.average.load(part("average"), saved.state["average"])
-        if isinstance(self.objective, torch.nn.Module):
-            self.objective.load_state_dict(part("objective"))
-        if self.scaler is not None:
-            self.scaler.load_state_dict(saved.state["scaler"])
-        self.set_chance(part("random"))
-        self._since = list(part("recent").get("losses", torch.zeros(0)).to(self.device).unbind())
-        self.progress = Progress(**_deep(saved.state["progress"]))
-        for observer, state in zip(self.observers, saved.state["observers"], strict=True):
-            observer.load(state)
+        state.restore(self, saved)
 
     def chance(self) -> dict[str, Tensor]:
         """The state of the random numbers that dropout draws from."""
-        import torch
+        return state.chance(self.device)
 
-        cuda = {"cuda": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {}
-        return {"cpu": torch.get_rng_state(), **cuda}
-
-    def set_chance(self, state: Mapping[str, Tensor]) -> None:
+    def set_chance(self, saved: Mapping[str, Tensor]) -> None:
         """The inverse of `chance`."""
-        import torch
-
-        torch.set_rng_state(state["cpu"])
-        if self.device.type == "cuda" and "cuda" in state:
-            torch.cuda.set_rng_state(state["cuda"], self.device)
+        state.set_chance(self.device, saved)
 
     def finish(self) -> Fit:
         """The network with the weights to keep, in eval mode."""
@@ -630,8 +566,3 @@ def _float32() -> Any:
     import torch
 
     return torch.float32
-
-
-def _deep(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of JSON-able state that later changes do not reach."""
-    return {name: [*value] if isinstance(value, list) else value for name, value in plain.items()}
