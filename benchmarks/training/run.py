@@ -32,10 +32,10 @@ TITLES = {
 
 
 def parts() -> dict[str, object]:
-    from benchmarks.training import overhead, quality, resume
+    from benchmarks.training import forecasts, noise, overhead, quality, resume
 
     found: dict[str, object] = {"overhead": overhead.measure, "resume": resume.measure}
-    return {**found, **quality.PARTS}
+    return {**found, **quality.PARTS, **forecasts.PARTS, **noise.PARTS}
 
 
 def write() -> None:

@@ -29,14 +29,22 @@ def _cases(sizes: list[float]) -> Dataset:
 
 def test_many_series_of_different_sizes_are_learned_by_relative_error() -> None:
     deep, told = suited(_cases([10.0**power for power in range(-6, 6)]), DeepSpec())
-    assert deep.losses["y"].method == "relative" and "trunk" not in deep.network
-    assert [decision.about for decision in told] == ["loss of y"]
+    assert deep.losses["y"].method == "relative" and deep.network["trunk"] == "none"
+    assert [decision.about for decision in told] == ["loss of y", "trunk"]
     for same in (_cases([1.0, 5.0] * 10), _cases([1.0, 1e6])):
-        assert suited(same, DeepSpec()) == (DeepSpec(), [])
+        assert not suited(same, DeepSpec())[0].losses
     asked = DeepSpec(losses={"y": Use(method="mae")}, network={"trunk": "none"})
     assert suited(_cases([10.0**power for power in range(-60, 60)]), asked) == (asked, [])
     deep, _ = suited(_cases([1.0] * 100), DeepSpec())
-    assert "mlp" in deep.network["trunk"] and not deep.losses
+    assert "mlp" in deep.network["trunk"] and not deep.losses and not deep.loop
+
+
+def test_few_series_are_learned_gently_unless_it_is_said_how() -> None:
+    deep, _ = suited(_cases([1.0, 2.0]), DeepSpec(loop={"epochs": 3, "average": None}))
+    assert deep.network == {"trunk": "none"} and "adamw" in deep.loop["optimizer"]
+    assert deep.loop["epochs"] == 3 and deep.loop["average"] is None
+    tables = Dataset.from_frame(pl.DataFrame({"y": [1.0]}), Schema((Column("y", "number", "target"),)))
+    assert suited(tables, DeepSpec()) == (DeepSpec(), [])
 
 
 def test_a_run_hears_the_small_series_too(tmp_path: Path) -> None:

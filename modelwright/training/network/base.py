@@ -28,6 +28,7 @@ from modelwright.training.network.answers import (
 )
 from modelwright.training.network.arrays import Prepared, keeps_origin, prepare
 from modelwright.training.network.forecasts import suited
+from modelwright.training.network.labels import doubted, with_shares
 from modelwright.training.network.plan import FORWARD_AND_BACK, plan_loop, work_of
 from modelwright.training.network.score import score_of
 from modelwright.training.network.spec import DeepSpec
@@ -65,6 +66,8 @@ class Task:
     watch: Watch
     folder: Path | None
     told: tuple[Decision, ...] = ()
+    shares: np.ndarray | None = None
+    """What to learn of each row in place of its class, (n_rows, K): `network.labels.softened`."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -96,14 +99,17 @@ def train_network(
     """
     task = _read(data, splits, spec, seed=seed, watch=watch, folder=folder)
     places = {task.rows.schema[name].kind for name in task.rows.schema.of_role("target")} & {"boxes", "mask"}
-    few = task.rows.n_rows < FOLDS_BELOW_ROWS and not places
+    soften = task.deep.wrong_labels == "soften"
+    few = (task.rows.n_rows < FOLDS_BELOW_ROWS and not places) or soften
     refit = task.deep.refit if task.deep.refit is not None else task.rows.n_rows <= REFIT_BELOW_ROWS
     pairs = task.pairs if few else (task.pairs[-1] if splits.ordered else task.pairs[0],)
     validated = [_learn(task, fit_rows, valid, f"fold-{number}") for number, (fit_rows, valid) in enumerate(pairs)]
     answers = [answers_of(one.network, one.prepared.validation, one.prepared.scales) for one in validated]
     first = validated[0]
     avoid, about_labels = _harmful(task, first)
-    again = refit or len(pairs) > 1
+    again = refit or len(pairs) > 1 or soften
+    shares, about_doubts = doubted(task.rows, task.spec, task.deep, first.prepared, answers, pairs)
+    task = replace(task, shares=shares)
     kept = _learn(task, _all_rows(task), None, "all", avoid, validated) if again else first
     kept = replace(kept, fit=replace(kept.fit, network=calibrate(kept.network, kept.prepared.tasks, answers)))
     told = [
@@ -112,7 +118,7 @@ def train_network(
                  _why_validated(len(pairs), few, len(task.pairs))),
         Decision("training", "final fit", "all training rows" if again else "the validated network",
                  "few rows: none is left out" if again else "many rows: its best weights are kept"),
-        *about_labels,
+        *about_labels, *about_doubts,
     ]  # fmt: skip
     return _trained(task, splits, data, kept, (validated, answers, pairs), told)
 
@@ -207,8 +213,12 @@ def _learn(
     prepared = prepare(task.rows, fit_rows, valid_rows, task.spec, task.deep, task.weights, seed=task.seed)
     seed = stream_seed(task.seed, "training", "network", name)
     network, loop, told = _designed(task, prepared, len(fit_rows), seed, patient=valid_rows is not None)
-    loop, more_told = _as_validated(_healed(loop, before), before)
-    told += more_told
+    loop = _healed(loop, before)
+    if task.shares is None:
+        loop, more_told = _as_validated(loop, before)
+        told += more_told
+    else:  # shares cannot be learned by heart: nothing is to be broken off
+        prepared = replace(prepared, fit=with_shares(prepared.fit, task.shares[fit_rows]))
     task.watch({"stage": "training", "event": "note", "text": _what(network, prepared, loop, name)})
     with _threads(cast(float, network.work_per_step)):
         augment, more = _augment(task, prepared, avoid)

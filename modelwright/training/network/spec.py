@@ -32,6 +32,11 @@ class DeepSpec(Spec):
     doctor: Literal["off", "advise", "heal"] = Field(
         default="advise", description="watch the training and say what is wrong; or also try the remedy"
     )
+    wrong_labels: Literal["trust", "soften"] = Field(
+        default="trust",
+        description="soften: every fold is fitted, and the final fit learns of each row a mixture of its label and of"
+        " what networks say that have not seen it; where many labels are wrong",
+    )
     refit: bool | None = Field(
         default=None, description="train once more on all rows after validation; unset: up to 20,000 rows"
     )
