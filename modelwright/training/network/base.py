@@ -21,6 +21,7 @@ from modelwright.training.network.answers import (
     Answers,
     answers_of,
     calibrate,
+    centre,
     importance_of,
     judge,
     metric_of,
@@ -229,6 +230,7 @@ def _learn(
             f"the loss was not finite any more after {done.n_steps} steps.",
             hint="lower the learning rate, or set `clip_norm: 1.0` in `loop`",
         )
+    centre(done.network, prepared, task.deep.losses)
     return Learned(
         prepared=prepared, fit=done, loop=loop, decisions=(*prepared.decisions, *_parts_of(network), *told, *more)
     )
