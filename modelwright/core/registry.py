@@ -91,6 +91,7 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
     "losses": {
         "cross_entropy": Entry("modelwright.training.objectives.cross_entropy:LOSS"),
         "focal": Entry("modelwright.training.objectives.focal:LOSS"),
+        "gce": Entry("modelwright.training.objectives.gce:LOSS"),
         "bce": Entry("modelwright.training.objectives.bce:LOSS"),
         "mse": Entry("modelwright.training.objectives.mse:LOSS"),
         "mae": Entry("modelwright.training.objectives.mae:LOSS"),

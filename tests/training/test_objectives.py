@@ -71,6 +71,15 @@ def test_the_suite_finds_what_is_wrong() -> None:
 # Each against torch or a formula --------------------------------------------------------------------------------
 
 
+def test_generalised_cross_entropy_lies_between_its_ends() -> None:
+    output, target = normal(8, 5), torch.arange(8) % 5
+    share = torch.softmax(output, 1)[torch.arange(8), target]
+    assert loss_of("gce", q=1.0)(output, target) == pytest.approx(float((1 - share).mean()), abs=1e-12)
+    assert loss_of("gce", q=1e-6)(output, target) == pytest.approx(float(-share.log().mean()), abs=1e-5)
+    whole = F.one_hot(target, 5).double()
+    assert loss_of("gce")(output, whole) == pytest.approx(float(loss_of("gce")(output, target)), abs=1e-12)
+
+
 def test_relative_error_counts_small_rows_as_much_as_large_ones() -> None:
     output, target = normal(4, 6).abs() + 1, normal(4, 6, seed=1).abs() + 1
     loss = loss_of("relative")

@@ -67,3 +67,15 @@ def focal_known(output: Tensor, target: Tensor, weights: Tensor | None, *, gamma
     known = target >= 0
     log = logs.gather(1, target.clamp(min=0).unsqueeze(1)).squeeze(1)
     return mean_known(-focus(1.0 - log.exp(), gamma) * log, known, weights)
+
+
+def generalised_known(output: Tensor, target: Tensor, weights: Tensor | None, *, q: float) -> Tensor:
+    """The mean generalised cross-entropy over rows (and places) that have a target."""
+    logs = torch.log_softmax(full(output), dim=1)
+    if target.is_floating_point():
+        known = ~target.isnan().any(dim=1)
+        shares = torch.where(known.unsqueeze(1), target, 0.0).to(logs.dtype)
+        return mean_known((shares * -torch.expm1(q * logs)).sum(dim=1) / q, known, weights)
+    known = target >= 0
+    log = logs.gather(1, target.clamp(min=0).unsqueeze(1)).squeeze(1)
+    return mean_known(-torch.expm1(q * log) / q, known, weights)
