@@ -36,7 +36,7 @@ began = time.process_time()
 with tempfile.TemporaryDirectory() as folder:
     fit(network, Examples((x,), (y,)),
         LoopSpec(max_steps=n_steps, batch_size=32, optimizer={{"adamw": {{"learning_rate": 0.001}}}},
-                 schedule="constant", checkpoint_every_s=1.0),
+                 schedule="constant", checkpoint_every_s=1.0, device="cpu"),
         objective=make_objective([None], [task], complete=True), folder=folder,
         observers=(Doctor(),) if with_doctor else (), watch=lambda event: None)
 print(time.process_time() - began)
