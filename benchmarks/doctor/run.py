@@ -102,8 +102,8 @@ def main() -> None:
     records = records_of(keys_of(options), heal=not options.no_heal, jobs=options.jobs, path=options.records)
     tell(f"# doctor\n\n{machine()}, load {os.getloadavg()[0]:.1f}\n")
     cpu_s = sum(record.cpu_s for record in records)
-    tell(f"{len(records)} trainings, {cpu_s:.0f} s of one core: each spoiled one was run as it is, run healthy, and run "
-         "in care.\n")  # fmt: skip
+    tell(f"{len(records)} trainings, {cpu_s:.0f} s of one core: each spoiled one was run as it is, run healthy, and "
+         "run in care.\n")  # fmt: skip
     tell(tables.report(records))
     figures = tables.figures([record for record in records if record.half == "held_out"] or records)
     for name, value, limit, at_least in figures:

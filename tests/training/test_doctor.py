@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from benchmarks.doctor import tables
-from benchmarks.doctor.cases import faulty_case, healthy_cases
+from benchmarks.doctor.cases import FAULTS, faulty_case, healthy_cases
 from benchmarks.doctor.running import Record, assess
 from modelwright.training.doctor.after import label_errors
 from modelwright.training.doctor.care import care
@@ -25,6 +29,7 @@ from modelwright.training.loop.fit import Loop, fit
 from modelwright.training.loop.spec import LoopSpec
 
 torch.set_num_threads(1)
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def cross_entropy(outputs: Any, targets: Any, weights: Any) -> Any:
@@ -182,6 +187,24 @@ def test_rows_that_are_no_numbers_are_found_unless_the_network_copes() -> None:
             return self.inner(torch.nan_to_num(x))
 
     assert preflight(Copes(), train, cross_entropy) == ()
+
+
+def test_rows_that_are_answered_but_not_learned_from_are_found() -> None:
+    """A saturated gate makes a number of an infinite input, and no number of its gradient."""
+
+    class Gated(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.gates, self.last = torch.nn.Linear(8, 16), torch.nn.Linear(16, 3)
+
+        def forward(self, x: Any) -> Any:
+            return self.last(torch.sigmoid(self.gates(x)))
+
+    train = rows()
+    train.inputs[0][5, 2] = torch.inf
+    assert bool(torch.isfinite(Gated()(train.inputs[0])).all())
+    assert [verdict.fault for verdict in preflight(Gated(), train, cross_entropy)] == ["not_finite"]
 
 
 def test_the_first_broken_layer_is_named() -> None:
@@ -377,3 +400,27 @@ def test_healthy_trainings_of_the_fault_suite() -> None:
         record = assess(case, heal=False)
         alarms[record.name] = record.told
     assert not any(alarms.values()), alarms
+
+
+def test_the_page_says_what_was_measured() -> None:
+    """Each fault's row of docs/doctor.md against the held-out half of the benchmark's own table; its Python runs."""
+    page, results = ((ROOT / name).read_text() for name in ("docs/doctor.md", "benchmarks/doctor/RESULTS.md"))
+    told, measured = _rows_of(page.partition("## The faults")[2]), _rows_of(results.partition("## held out")[2])
+    for fault in FAULTS:
+        early, right, harmed, healed, *_ = told[fault.replace("_", " ")]
+        n, *counts = measured[fault][:5]
+        assert [early, right, harmed] == counts[:3], fault
+        assert healed == counts[3] or fault in tables.NO_REMEDY, fault
+        assert n == "10"
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert done.stdout.startswith("unscaled_inputs"), done.stderr
+
+
+def _rows_of(table: str) -> dict[str, list[str]]:
+    """The first cells of a Markdown table's rows, and the others."""
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:1] == "|"]
+    rows: dict[str, list[str]] = {}
+    for name, *others in cells:
+        rows.setdefault(name, others)
+    return rows

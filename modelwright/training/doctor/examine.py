@@ -138,13 +138,17 @@ def _first_look(trial: nn.Module, batch: Batch, objective: Objective) -> dict[st
 
 
 def _copes(trial: nn.Module, train: Examples, bad_rows: list[int], device: torch.device) -> bool:
-    """Whether the network answers rows that hold what is no number."""
+    """Whether the network answers rows that hold what is no number, and learns from them: an infinite input can come
+    out of a saturated gate as a number, and go back as none."""
     import torch
 
+    batch = _on(train.rows(torch.tensor(bad_rows[:BATCH_ROWS])), device)
     with torch.no_grad():
-        outputs = _outputs(trial.eval(), _on(train.rows(torch.tensor(bad_rows[:BATCH_ROWS])), device))
-    trial.train()
-    return all(bool(torch.isfinite(output).all()) for output in outputs)
+        outputs = _outputs(trial.eval(), batch)
+    learned = [parameter for parameter in trial.parameters() if parameter.requires_grad]
+    sizes = [output.float().square().mean() for output in _outputs(trial.train(), batch) if output.requires_grad]
+    gradients = torch.autograd.grad(torch.stack(sizes).sum(), learned, allow_unused=True) if sizes else ()
+    return all(bool(torch.isfinite(part).all()) for part in (*outputs, *gradients) if part is not None)
 
 
 # What the first learned layer is fed ---------------------------------------------------------------------------------
