@@ -56,7 +56,7 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
     "encoders": {
         "number": Entry("modelwright.networks.encoders.number:ENCODER"),
         "category": Entry("modelwright.networks.encoders.category:ENCODER"),
-        "text_cnn": Entry("modelwright.networks.encoders.text_cnn:ENCODER"),
+        "text_cnn": Entry("modelwright.networks.encoders.text_cnn:ENCODER", version=2),
         "text_recurrent": Entry("modelwright.networks.encoders.text_recurrent:ENCODER"),
         "text_transformer": Entry("modelwright.networks.encoders.text_transformer:ENCODER"),
         "image_cnn": Entry("modelwright.networks.encoders.image_cnn:ENCODER"),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from modelwright.networks.layers import dropout
+from modelwright.networks.modules.bag import Bag
 from modelwright.networks.modules.tokens import Tokens, trimmed
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TextCnn(nn.Module):
-    """Token vectors, filters of several sizes, the maximum over the text."""
+    """Token vectors, filters of several sizes, the maximum over the text; beside them words and pairs as they are."""
 
     def __init__(self, spec: TextCnnSpec, input: ArrayInput) -> None:
         super().__init__()
@@ -24,8 +25,9 @@ class TextCnn(nn.Module):
         self.kernels = spec.kernels
         self.filters = nn.ModuleList(nn.Conv1d(spec.embedding, spec.filters, kernel) for kernel in spec.kernels)
         self.dropout = dropout(spec.dropout)
-        self.width = spec.filters * len(spec.kernels)
-        self.map_channels, self.stride = self.width, 1
+        self.bag = Bag(input, spec.bag, spec.dropout) if spec.bag else None
+        self.map_channels, self.stride = spec.filters * len(spec.kernels), 1
+        self.width = self.map_channels + spec.bag
         self.map_size = (int(input.settings["length"]),)
 
     def map(self, tokens: Tensor) -> Tensor:
@@ -34,13 +36,16 @@ class TextCnn(nn.Module):
 
     def pool(self, map: Tensor, tokens: Tensor) -> Tensor:
         """The strongest answers: they are 0 or more, so zeros at padding never win."""
-        pooled: Tensor = self.dropout(map.amax(dim=1))
-        return pooled
+        return self._joined(map.amax(dim=1), tokens)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(n, width)."""
-        strongest: Tensor = self.dropout(self._answers(trimmed(tokens)).amax(dim=2))
-        return strongest
+        tokens = trimmed(tokens)
+        return self._joined(self._answers(tokens).amax(dim=2), tokens)
+
+    def _joined(self, strongest: Tensor, tokens: Tensor) -> Tensor:
+        vector: Tensor = self.dropout(strongest)
+        return vector if self.bag is None else torch.cat([vector, self.bag(tokens)], dim=1)
 
     def _answers(self, tokens: Tensor) -> Tensor:
         x = self.dropout(self.tokens_table(tokens)).transpose(1, 2)
