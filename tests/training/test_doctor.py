@@ -16,6 +16,9 @@ torch = pytest.importorskip("torch")
 from benchmarks.doctor import tables
 from benchmarks.doctor.cases import FAULTS, faulty_case, healthy_cases
 from benchmarks.doctor.running import Record, assess
+from modelwright.splitting import SplitSpec, split
+from modelwright.testing.training import made_table
+from modelwright.training import TrainSpec, train
 from modelwright.training.doctor.after import label_errors
 from modelwright.training.doctor.care import care
 from modelwright.training.doctor.chart import Chart
@@ -333,6 +336,20 @@ def test_a_network_is_built_anew_where_it_can_be() -> None:
     run = care(build, rows(), spec(), objective=cross_entropy, validation=rows(200, seed=7))
     assert asked[-1] == ({"what": "initialise"},)
     assert run.score > -0.3
+
+
+def test_a_recipe_heals() -> None:
+    """Through the public path: both sides of a fork begin with a network of their own."""
+    data = made_table(200, "binary")
+    loop = {"epochs": 6, "optimizer": {"adamw": {"learning_rate": 3.0}}}
+    spec = TrainSpec.parse(
+        {"budget": "quick", "network": {"doctor": "heal", "loop": loop, "refit": False}}, where="train"
+    )
+    heard: list[Any] = []
+    train(data, split(data, SplitSpec(folds=1)), spec, watch=heard.append)
+    trials = [event for event in heard if event["event"] == "trial"]
+    assert trials[0]["fault"] == "learning_rate_high"
+    assert trials[0]["kept"] and trials[0]["changed"] > trials[0]["unchanged"]
 
 
 def test_what_is_tried_in_vain_changes_nothing() -> None:

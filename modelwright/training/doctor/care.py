@@ -57,9 +57,9 @@ def care(
 ) -> Fit:
     """Train with the doctor: look at rows and network first, watch every step, and with `heal` mend what is wrong.
 
-    `build(changes)` gives the network with all `changes` of networks made so far, `()` at first, or None where it
-    cannot make one. With a module in its place only rows and settings of the loop are changed. `more` is what
-    `Loop` takes besides: `objective`, `validation`, `score`, `augment`, `seed`, `identity`.
+    `build(changes)` gives a new network at every call, with all `changes` of networks made so far, `()` at first, or
+    None where it cannot make one. With a module in its place only rows and settings of the loop are changed. `more`
+    is what `Loop` takes besides: `objective`, `validation`, `score`, `augment`, `seed`, `identity`.
 
     A change is tried on a fork from the last good state, or from the start where the network or its rows change.
     Both sides are then trained to the same step; the side that scores better on the validation rows goes on, of

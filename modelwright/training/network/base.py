@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -273,8 +274,8 @@ def _rebuilt(
     task: Task, network: nn.Module, prepared: Prepared, changes: Sequence[Mapping[str, Any]], seed: int
 ) -> nn.Module | None:
     """The network with the doctor's changes, drawn anew; None for a change that our networks have no setting for."""
-    if not changes:
-        return network
+    if not changes:  # both sides of a fork begin with it, so each has one of its own
+        return copy.deepcopy(network) if task.deep.doctor == "heal" else network
     networks = registry.verbs("networks")
     spec = networks.NetworkSpec.parse(task.deep.network, where="network")
     for change in changes:
