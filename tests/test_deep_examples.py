@@ -45,7 +45,7 @@ def test_a_recipe_parses_and_its_stand_in_has_what_it_names(made: Path, name: st
 
 def test_every_example_is_told_of() -> None:
     page = (DEEP / "README.md").read_text(encoding="utf-8")
-    assert RECIPES == sorted(_maker().EXAMPLES)
+    assert sorted(_maker().EXAMPLES) == RECIPES
     assert all(f"NAME={name}" in page for name in RECIPES)
 
 
