@@ -65,9 +65,7 @@ class Prepared:
         import numpy as np
 
         task, target = self.tasks[0], _as_numpy(self.fit.targets[0])
-        if task.is_classification and target.ndim > 1:
-            answer = target.mean(axis=0)
-        elif task.is_classification:
+        if task.is_classification:
             counts = np.bincount(target[target >= 0], minlength=len(task.classes)).astype(np.float64)
             answer = counts / counts.sum()
         elif task.kind == "segmentation":

@@ -30,7 +30,7 @@ from modelwright.training.network.answers import (
 )
 from modelwright.training.network.arrays import Prepared, keeps_origin, prepare
 from modelwright.training.network.forecasts import suited
-from modelwright.training.network.labels import doubted, with_shares
+from modelwright.training.network.labels import MIXED, told_of_labels
 from modelwright.training.network.plan import FORWARD_AND_BACK, plan_loop, work_of
 from modelwright.training.network.score import score_of
 from modelwright.training.network.spec import DeepSpec
@@ -68,8 +68,6 @@ class Task:
     watch: Watch
     folder: Path | None
     told: tuple[Decision, ...] = ()
-    shares: np.ndarray | None = None
-    """What to learn of each row in place of its class, (n_rows, K): `network.labels.softened`."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -101,17 +99,14 @@ def train_network(
     """
     task = _read(data, splits, spec, seed=seed, watch=watch, folder=folder)
     places = {task.rows.schema[name].kind for name in task.rows.schema.of_role("target")} & {"boxes", "mask"}
-    soften = task.deep.wrong_labels == "soften"
-    few = (task.rows.n_rows < FOLDS_BELOW_ROWS and not places) or soften
+    few = task.rows.n_rows < FOLDS_BELOW_ROWS and not places
     refit = task.deep.refit if task.deep.refit is not None else task.rows.n_rows <= REFIT_BELOW_ROWS
     pairs = task.pairs if few else (task.pairs[-1] if splits.ordered else task.pairs[0],)
     validated = [_learn(task, fit_rows, valid, f"fold-{number}") for number, (fit_rows, valid) in enumerate(pairs)]
     answers = [answers_of(one.network, one.prepared.validation, one.prepared.scales) for one in validated]
     first = validated[0]
     avoid, about_labels = _harmful(task, first)
-    again = refit or len(pairs) > 1 or soften
-    shares, about_doubts = doubted(task.rows, task.spec, task.deep, first.prepared, answers, pairs)
-    task = replace(task, shares=shares)
+    again = refit or len(pairs) > 1
     kept = _learn(task, _all_rows(task), None, "all", avoid, validated) if again else first
     kept = replace(kept, fit=replace(kept.fit, network=calibrate(kept.network, kept.prepared.tasks, answers)))
     told = [
@@ -120,7 +115,7 @@ def train_network(
                  _why_validated(len(pairs), few, len(task.pairs))),
         Decision("training", "final fit", "all training rows" if again else "the validated network",
                  "few rows: none is left out" if again else "many rows: its best weights are kept"),
-        *about_labels, *about_doubts,
+        *about_labels, *told_of_labels(task.rows, task.deep, first.prepared.tasks[0], answers, pairs),
     ]  # fmt: skip
     return _trained(task, splits, data, kept, (validated, answers, pairs), told)
 
@@ -215,12 +210,8 @@ def _learn(
     prepared = prepare(task.rows, fit_rows, valid_rows, task.spec, task.deep, task.weights, seed=task.seed)
     seed = stream_seed(task.seed, "training", "network", name)
     network, loop, told = _designed(task, prepared, len(fit_rows), seed, patient=valid_rows is not None)
-    loop = _healed(loop, before)
-    if task.shares is None:
-        loop, more_told = _as_validated(loop, before)
-        told += more_told
-    else:  # shares cannot be learned by heart: nothing is to be broken off
-        prepared = replace(prepared, fit=with_shares(prepared.fit, task.shares[fit_rows]))
+    loop, more_told = _as_validated(_healed(loop, before), before)
+    told += more_told
     task.watch({"stage": "training", "event": "note", "text": _what(network, prepared, loop, name)})
     with _threads(cast(float, network.work_per_step)):
         augment, more = _augment(task, prepared, avoid)
@@ -373,6 +364,8 @@ def _augment(task: Task, prepared: Prepared, avoid: frozenset[str]) -> tuple[Any
     verbs, reason, uses = registry.verbs("augmentation"), "asked for", cast("tuple[Use, ...]", asked)
     if isinstance(asked, str):
         uses, reason = verbs.default_steps(prepared.inputs, prepared.tasks, prepared.fit.n_rows)
+        if task.deep.wrong_labels == "many":
+            uses, reason = (*uses, MIXED), f"{reason}; rows are mixed, for many labels are wrong"
     uses = tuple(use for use in uses if use.method not in avoid)
     told = [Decision("training", "augmentation", ", ".join(use.method for use in uses) or "none", reason)]
     return (verbs.augmenter(prepared.inputs, prepared.tasks, uses) if uses else None), told

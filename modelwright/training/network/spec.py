@@ -32,10 +32,10 @@ class DeepSpec(Spec):
     doctor: Literal["off", "advise", "heal"] = Field(
         default="advise", description="watch the training and say what is wrong; or also try the remedy"
     )
-    wrong_labels: Literal["trust", "soften"] = Field(
-        default="trust",
-        description="soften: every fold is fitted, and the final fit learns of each row a mixture of its label and of"
-        " what networks say that have not seen it; where many labels are wrong",
+    wrong_labels: Literal["few", "many"] = Field(
+        default="few",
+        description="many: rows are mixed with other rows, targets too, so that no label is learned by heart; and those"
+        " that look wrong are told even by a weak network",
     )
     refit: bool | None = Field(
         default=None, description="train once more on all rows after validation; unset: up to 20,000 rows"
