@@ -209,6 +209,9 @@ def build(
     if any(look.vector for look in looks):
         parts = _parts(registry.get("trunks", trunk_use.method), encoders)
         trunk = _part(spec, "trunks", trunk_use, seed, 0, parts)
+    else:  # nobody reads the encoders' vectors: what is only in those would never learn
+        for encoder in encoders.values():
+            getattr(encoder, "maps_only", lambda: None)()
     heads = [
         _part(spec, "heads", use, seed, index, tasks[index], _source(looks[index], trunk, encoders, inputs))
         for index, use in enumerate(head_uses)

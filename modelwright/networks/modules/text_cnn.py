@@ -43,6 +43,10 @@ class TextCnn(nn.Module):
         tokens = trimmed(tokens)
         return self._joined(self._answers(tokens).amax(dim=2), tokens)
 
+    def maps_only(self) -> None:
+        """Forget what is in the vector alone."""
+        self.bag, self.width = None, self.map_channels
+
     def _joined(self, strongest: Tensor, tokens: Tensor) -> Tensor:
         vector: Tensor = self.dropout(strongest)
         return vector if self.bag is None else torch.cat([vector, self.bag(tokens)], dim=1)
