@@ -154,11 +154,10 @@ def doctor(pairs: int = 60) -> tuple[list[str], list[str]]:
     """
     command = [sys.executable, "-c", ALTERNATING.format(root=str(ROOT)), str(pairs)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    told = subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
-    found = [tuple(map(float, line.split())) for line in told.splitlines()]
+    lines = subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
+    found = [tuple(map(float, line.split())) for line in lines.splitlines()]
     extra = statistics.median(on / off - 1 for on, off in found)
     on, off = (statistics.median(column) for column in zip(*found, strict=True))
-    table = [
-        f"64-32-10 MLP, {pairs} pairs of 4,000 steps after the first 300: {on:.1f} µs a step with the doctor, {off:.1f} without"
-    ]
+    told = f"64-32-10 MLP, {pairs} pairs of 4,000 steps after the first 300"
+    table = [f"{told}: {on:.1f} µs a step with the doctor, {off:.1f} without"]
     return table, [bar("doctor_share_of_step", extra, 0.02)]

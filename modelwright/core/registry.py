@@ -44,7 +44,7 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
     },
     "models": {
         "constant": Entry("modelwright.models.constant:MODEL"),
-        "linear": Entry("modelwright.models.linear:MODEL"),
+        "linear": Entry("modelwright.models.linear:MODEL", 2),
         "tree": Entry("modelwright.models.tree:MODEL"),
         "forest": Entry("modelwright.models.forest:MODEL"),
         "boosting": Entry("modelwright.models.boosting:MODEL"),
@@ -191,7 +191,7 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "mlflow": Entry("modelwright.tracking.mlflow:TRACKER"),
         "wandb": Entry("modelwright.tracking.wandb:TRACKER"),
     },
-    "training": {"train": Entry("modelwright.training.base:train")},
+    "training": {"train": Entry("modelwright.training.base:train", 2)},
     "evaluation": {
         "evaluate": Entry("modelwright.evaluation.base:evaluate", 2),
         "card": Entry("modelwright.evaluation.card:model_card", 2),

@@ -1,4 +1,4 @@
-"""The declaration of features: which chains of steps each kind of column goes through, and two presets."""
+"""The declaration of features: which chains of steps each kind of column goes through, and three presets."""
 
 from __future__ import annotations
 
@@ -86,12 +86,14 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "few": [["onehot"]],
         "many": [[{"onehot": {"max_levels": 40, "min_count": 10}}], ["target", "standardise"]],
     },
+    "words": {"texts": [[{"text": {"max_words": 10_000, "min_count": 2}}]]},
 }
 
 
 def preset(name: str) -> FeatureSpec:
     """A FeatureSpec by name: `plain` for trees (numbers as they are), `scaled` for all that measure distances
-    or penalise coefficients (imputed, standardised and brought into -10..10).
+    or penalise coefficients (imputed, standardised and brought into -10..10), `words` for texts alone: thousands
+    of words and pairs, for models that weigh each.
 
     >>> preset("plain").numbers, [use.step for use in preset("scaled").numbers[1]]
     (((),), ['impute', 'standardise'])

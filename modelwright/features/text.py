@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from modelwright_runtime.signature import TextInput
 
 
+MOST_CELLS = 40_000_000  # of the matrix; the more texts, the fewer words
+LEAST_WORDS = 500
+
+
 class TextSpec(Spec):
     """Which words get a column."""
 
@@ -42,7 +46,8 @@ def learn(x: Sequence[str], *, spec: TextSpec, **_: Any) -> State:
 
     counts = Counter(word for line in x for word in set(words(line)))
     ranked = sorted((-count, word) for word, count in counts.items() if count >= spec.min_count)
-    vocabulary = sorted(word for _, word in ranked[: spec.max_words])
+    most = min(spec.max_words, max(LEAST_WORDS, MOST_CELLS // max(len(x), 1)))
+    vocabulary = sorted(word for _, word in ranked[:most])
     idf = [1.0 + math.log((1 + len(x)) / (1 + counts[word])) for word in vocabulary]
     return {"vocabulary": vocabulary, "idf": np.array(idf, dtype=np.float64)}
 

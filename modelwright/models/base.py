@@ -39,7 +39,8 @@ class Held(NamedTuple):
 class Model:
     """A model and what it is for.
 
-    `preset` names the features that suit it. `variants` are settings worth trying, the first one first.
+    `preset` names the features that suit it. `variants` are settings worth trying, the first one first; `words`,
+    where there are any, take their place for a table of texts alone, on the preset `words`.
     `suits(task, n_rows, n_columns)` says whether it can be fitted in reasonable time. `units(spec, task,
     n_rows, n_columns)` is a rough count of the work of one fit, about the same for every machine: 1 is a
     millionth of a second's work on one core of 2025.
@@ -50,6 +51,7 @@ class Model:
     spec: type[Spec]
     preset: Literal["plain", "scaled"]
     variants: tuple[Mapping[str, Any], ...] = ({},)
+    words: tuple[Mapping[str, Any], ...] = ()
     suits: Callable[[Task, int, int], bool]
     units: Callable[[Any, Task, int, int], float]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from modelwright.core.values import Fitted
     from modelwright.graph import Graph
     from modelwright_runtime.signature import Task
+
+
+SPARSE = 0.05
 
 
 class LinearSpec(Spec):
@@ -87,7 +90,7 @@ def _fit_classes(x: np.ndarray, y: np.ndarray, weights: np.ndarray, spec: Linear
     model = LogisticRegression(C=1.0 / spec.penalty, max_iter=spec.max_iterations, tol=1e-5, solver=solver)
     with warnings.catch_warnings(), one_thread():
         warnings.simplefilter("ignore", ConvergenceWarning)  # told in `info`
-        model.fit(x.astype(np.float64), position, sample_weight=weights)
+        model.fit(_lean(x), position, sample_weight=weights)
 
     def predict(x: np.ndarray) -> np.ndarray:
         return spread(model.predict_proba(x.astype(np.float64)), present, len(task.classes))
@@ -106,6 +109,16 @@ def _fit_classes(x: np.ndarray, y: np.ndarray, weights: np.ndarray, spec: Linear
         n_units=n_steps,
         info={"iterations": n_steps, "converged": n_steps < spec.max_iterations},
     )
+
+
+def _lean(x: np.ndarray) -> Any:
+    """In float64; where nearly all is zero, as of thousands of words, only the rest."""
+    import numpy as np
+    from scipy.sparse import csr_array
+
+    if x.size and np.count_nonzero(x) < SPARSE * x.size:
+        return csr_array(x, dtype=np.float64)
+    return x.astype(np.float64)
 
 
 def _fit_values(x: np.ndarray, y: np.ndarray, weights: np.ndarray, spec: LinearSpec) -> Fitted:
@@ -143,6 +156,7 @@ MODEL = Model(
     spec=LinearSpec,
     preset="scaled",
     variants=({}, {"penalty": 0.05}, {"penalty": 20.0}, {"penalty": 400.0}),
+    words=({"penalty": 0.3}, {"penalty": 0.1}, {"penalty": 1.0}),
     suits=lambda task, n_rows, n_columns: n_rows * n_columns <= 500_000_000,
     units=_units,
 )

@@ -56,7 +56,8 @@ class Folds:
 
     def n_columns(self) -> dict[str, int]:
         """Width of the matrix per preset, from the first fold."""
-        return {preset: self.matrix(0, preset).x_fit.shape[1] for preset in ("plain", "scaled")}
+        presets = ("plain", "scaled", "words") if self.problem.is_texts else ("plain", "scaled")
+        return {preset: self.matrix(0, preset).x_fit.shape[1] for preset in presets}
 
     def _learn(self, fold: int, preset: str) -> FoldMatrix:
         verbs = registry.verbs("features")

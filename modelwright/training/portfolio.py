@@ -22,6 +22,7 @@ UNITS: dict[str, tuple[float, float]] = {"quick": (2e6, 20.0), "standard": (20e6
 microsecond of one core; it is reckoned from rows, columns and trees, and never measured."""
 
 MOST_SEEN_COLUMNS = 1_000
+MOST_WORDS_OF_A_TEXT = 100
 
 MOST_ROWS = 60_000
 """Beyond so many training rows the allowance grows no more."""
@@ -75,13 +76,16 @@ def choose_trials(problem: Problem, spec: TrainSpec, n_columns: dict[str, int]) 
 def work(trial: Trial, problem: Problem, n_columns: dict[str, int]) -> float:
     """Units of comparing a candidate: its fits over all folds."""
     sizes = [len(fit) for fit, _ in problem.pairs]
-    width = _seen_columns(trial.spec, n_columns[trial.preset])
+    width = _seen_columns(trial, n_columns[trial.preset])
     units = sum(trial.model.units(trial.spec, problem.task, size, width) for size in sizes)
     return float(units) * (EARLY_STOP_WORK if hasattr(trial.spec, "patience") else 1.0)
 
 
-def _seen_columns(spec: Any, width: int) -> int:
-    """Columns that a tree of a boosting looks at."""
+def _seen_columns(trial: Trial, width: int) -> int:
+    """Columns that a fit looks at: of a boosting those of a tree, of thousands of words those of a text."""
+    if trial.preset == "words":
+        return min(width, MOST_WORDS_OF_A_TEXT)
+    spec: Any = trial.spec
     return math.ceil(width * spec.column_share) if hasattr(spec, "patience") else width
 
 
@@ -132,10 +136,11 @@ def _ranked(problem: Problem, n_columns: dict[str, int]) -> list[Trial]:
     skewed = has_log_shape(problem)
     ranked: list[tuple[int, Trial]] = []
     for model in models:
-        for rank, settings in enumerate(model.variants):
+        preset = "words" if model.words and problem.is_texts else model.preset
+        for rank, settings in enumerate(model.words if preset == "words" else model.variants):
             name = model.name if rank == 0 else f"{model.name} {rank + 1}"
-            own = fit_for_width(model.spec(**settings), n_columns[model.preset])
-            trial = Trial(name=name, model=model, spec=own, preset=model.preset)
+            own = fit_for_width(model.spec(**settings), n_columns[preset])
+            trial = Trial(name=name, model=model, spec=own, preset=preset)
             ranked.append((rank, trial))
             if skewed and rank == 0 and model.name != "constant":
                 logged = Trial(name=f"{name} of log", model=model, spec=trial.spec, preset=trial.preset, log=True)

@@ -45,6 +45,11 @@ class Problem:
         """Whether the rows differ in weight."""
         return bool((self.weights != self.weights[0]).any())
 
+    @property
+    def is_texts(self) -> bool:
+        """Whether texts are all there is to learn from."""
+        return {self.data.schema[name].kind for name in self.columns} == {"text"}
+
 
 def read_problem(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int = 0) -> Problem:
     """Take the training rows and read target, weights and folds; refuse what cannot be learned."""
