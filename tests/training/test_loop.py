@@ -258,7 +258,7 @@ def test_rows_of_unequal_length_are_refused() -> None:
 
 
 WORKER = """
-import sys, torch
+import os, sys, torch
 sys.path.insert(0, {root!r})
 from tests.training.test_loop import loss, network, rows
 from modelwright.training.loop.examples import Examples
@@ -277,6 +277,7 @@ if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
 if torch.distributed.is_initialized():
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
+os._exit(0)  # gloo's threads were seen to abort the process while the interpreter is taken down
 """
 
 
