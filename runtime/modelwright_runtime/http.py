@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -21,11 +21,11 @@ import httptools
 
 LOG = logging.getLogger("modelwright_runtime")
 JSON_TYPE = "application/json"
-_INLINE_BODY_BYTES = 32_768  # smaller bodies are answered at once; a thread costs more than they do
 _MAX_URL_BYTES = 8_192
 _MAX_HEAD_BYTES = 32_768
 _LINGER_S = 2.0  # how long a refused client may go on sending before the connection is cut
 _SWEEP_S = 0.25
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,7 @@ class Limits:
     idle_timeout_s: float = 75.0
     grace_s: float = 10.0
     max_connections: int = 1_000
+    max_queue_rows: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,18 @@ class Response:
 
 
 class Answers(Protocol):
-    """What a `Hub` serves. `gate` sees a request's head and may refuse before its body is read."""
+    """What a `Hub` serves. `gate` sees a request's head and may refuse before its body is read; `begin` answers at
+    once, or calls `reply` in the next turn of the loop; `answer` is asked from a thread."""
 
     def gate(self, request: Request) -> Response | None: ...
 
     def is_slow(self, request: Request) -> bool: ...
 
+    def begin(self, request: Request, reply: Callable[[Response], None], *, alone: bool) -> Response | None: ...
+
     def answer(self, request: Request) -> Response: ...
+
+    def count(self, status: int) -> None: ...
 
     def refusal(self, status: int, code: str, message: str, hint: str = "") -> Response: ...
 
@@ -118,6 +124,8 @@ class Connection(asyncio.Protocol):
         self.waiting: deque[tuple[Request, bool, Response | None]] = deque()
         self.deadline = math.inf
         self.is_busy = False
+        self.is_aside = False  # a thread answers: what else arrives can wait
+        self.is_paused = False
         self.is_stalled = False
         self.is_done = False  # the last answer is written; what still arrives is thrown away
         self.is_eof = False
@@ -168,7 +176,7 @@ class Connection(asyncio.Protocol):
         return self.is_busy or bool(self.waiting)
 
     def pause_writing(self) -> None:
-        self.is_stalled = True
+        self.is_stalled = self.is_paused = True
         self.deadline = self.loop.time() + self.hub.limits.request_timeout_s
         self.transport.pause_reading()
 
@@ -235,26 +243,47 @@ class Connection(asyncio.Protocol):
         """Answer what waits, in order, as far as the client reads; then listen again."""
         while self.waiting and not (self.is_busy or self.is_stalled or self.is_done):
             request, keep_alive, early = self.waiting.popleft()
-            if early is None and (len(request.body) > _INLINE_BODY_BYTES or self.hub.service.is_slow(request)):
+            if early is not None:
+                self._write(early, request, keep_alive=keep_alive)
+            elif self.hub.service.is_slow(request):
                 self._answer_aside(request, keep_alive=keep_alive)
             else:
-                self._write(early or _answered(self.hub.service, request), request, keep_alive=keep_alive)
+                self._begin_answer(request, keep_alive=keep_alive)
         if self.is_done or self.transport.is_closing():
             return
-        if self.is_busy or self.is_stalled or self.waiting:
+        if self.is_stalled or self.waiting or self.is_aside:
             self.transport.pause_reading()
-        else:
-            self.transport.resume_reading()
+            self.is_paused = True
+        elif not self.is_busy:
+            if self.is_paused:
+                self.transport.resume_reading()
+                self.is_paused = False
             if self.is_eof:
                 self.transport.close()
 
-    def _answer_aside(self, request: Request, *, keep_alive: bool) -> None:
+    def _begin_answer(self, request: Request, *, keep_alive: bool) -> None:
+        """Answer now, or with what other clients have asked in this turn."""
         self.is_busy = True
+
+        def reply(response: Response) -> None:
+            self.is_busy = False
+            if not self.is_done:
+                self._write(response, request, keep_alive=keep_alive)
+                if self.waiting or self.is_eof or self.is_paused:
+                    self._go_on()
+
+        response = self.hub.service.begin(request, reply, alone=len(self.hub.connections) == 1)
+        if response is not None:
+            self.is_busy = False
+            self._write(response, request, keep_alive=keep_alive)
+
+    def _answer_aside(self, request: Request, *, keep_alive: bool) -> None:
+        self.is_busy = self.is_aside = True
         self.deadline = math.inf
         future = self.loop.run_in_executor(self.hub.pool, _answered, self.hub.service, request)
 
         def answered(done: asyncio.Future[Response]) -> None:
-            self.is_busy = False
+            self.is_busy = self.is_aside = False
             if not self.is_done:
                 self._write(done.result(), request, keep_alive=keep_alive)
                 self._go_on()
@@ -263,18 +292,16 @@ class Connection(asyncio.Protocol):
 
     def _write(self, response: Response, request: Request | None, *, keep_alive: bool) -> None:
         keep_alive = keep_alive and not self.hub.draining
-        head = [
-            f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}",
-            f"Content-Type: {response.content_type}",
-            f"Content-Length: {len(response.body)}",
-            f"Date: {self.hub.date}",
-            "X-Content-Type-Options: nosniff",
-            f"Connection: {'keep-alive' if keep_alive else 'close'}",
-            *(f"{name}: {value}" for name, value in response.headers),
-        ]
-        body = b"" if request is not None and request.method == "HEAD" else response.body
+        status, body = response.status, response.body
+        more = "".join([f"{name}: {value}\r\n" for name, value in response.headers]) if response.headers else ""
+        head = (
+            f"{_STATUS_LINES[status]}Content-Type: {response.content_type}\r\nContent-Length: {len(body)}\r\n"
+            f"Date: {self.hub.date}\r\nX-Content-Type-Options: nosniff\r\n"
+            f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n{more}\r\n"
+        ).encode("latin-1")
         self.deadline = self.loop.time() + self.hub.limits.idle_timeout_s
-        self.transport.write("\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body)
+        self.hub.service.count(status)
+        self.transport.write(head if request is not None and request.method == "HEAD" else head + body)
         if not keep_alive:
             self._finish()
 
@@ -328,6 +355,11 @@ class Connection(asyncio.Protocol):
 def _answered(service: Answers, request: Request) -> Response:
     try:
         return service.answer(request)
-    except Exception:  # the edge: a defect of ours must not take the server down
-        LOG.exception("a request failed")
-        return service.refusal(500, "serve.fault", "the server failed on this request.", "see its log")
+    except Exception as problem:  # noqa: BLE001  the edge: a defect of ours must not take the server down
+        return guarded(problem, service)
+
+
+def guarded(problem: Exception, service: Answers) -> Response:
+    """The answer that a defect of ours gets; the traceback goes to the log."""
+    LOG.error("a request failed", exc_info=problem)
+    return service.refusal(500, "serve.fault", "the server failed on this request.", "see its log")

@@ -12,7 +12,7 @@ import numpy as np
 from modelwright_runtime.archive import parse_json, read_archive
 from modelwright_runtime.array_cells import ArrayCells, Missing
 from modelwright_runtime.arrays import n_cells_at_work, rows_at_once
-from modelwright_runtime.cells import CategoryCells, Note, Notes, NumberCells, column_of, is_table
+from modelwright_runtime.cells import CategoryCells, Note, Notes, NumberCells, QuickNumbers, column_of, is_table
 from modelwright_runtime.engine import ENGINE_ERRORS, open_session
 from modelwright_runtime.errors import SystemFault, UserError
 from modelwright_runtime.graphcheck import check_graph
@@ -23,7 +23,7 @@ from modelwright_runtime.text import weigh
 GOLDEN_TOLERANCE = 1e-5
 NETWORK_TOLERANCE = 1e-4  # networks reckon in float32 all the way
 N_SKETCHED = 512  # of each answer of thousands of numbers (boxes, masks) so many are kept in golden rows
-_FEW_ROWS = 8  # up to here rows are read cell by cell, above column by column
+_FEW_ROWS = 64  # up to here rows are read cell by cell, above column by column
 _SMALL_BATCH = 256  # up to here one thread answers sooner than several
 _SMALL_WORK = 2**20  # numbers at work in a network; from here on threads pay
 _MAX_CHUNK_CELLS = 2**24  # what one call of the graph may be fed: 128 MB of float64
@@ -37,8 +37,8 @@ Keep = Callable[[tuple[np.ndarray, ...], Sizes], tuple[np.ndarray, ...]]
 class Model:
     """A loaded model. It has no settings and never changes; threads may share it.
 
-    `columns` are the names that every row must have. `facts` holds the package's other members as plain data
-    (`metrics`, `profile`, `data`, `environment`, `decisions`, `card`, `golden`).
+    `columns` are the names that every row must have, `kinds` what each is. `facts` holds the package's other members
+    as plain data (`metrics`, `profile`, `data`, `environment`, `decisions`, `card`, `golden`).
     """
 
     def __init__(
@@ -64,6 +64,9 @@ class Model:
         self._needs_some = tuple(whole) if len(whole) == len(self.columns) else ()
         self._lists = frozenset(column for column in whole if readings[column].kind == "series")
         self._tasks = (signature.task, *signature.more_tasks)
+        self.kinds: dict[str, str] = {column: readings[column].kind for column in self.columns}
+        self.plain_numbers = bool(self.columns) and set(self.kinds.values()) == {"number"}
+        self._quick = QuickNumbers(self._numbers) if self._numbers else None
         self._picture = _picture_input(signature)
         width = len(self.columns) + sum(len(text.vocabulary) for text in signature.texts)
         most = max(256, _MAX_CHUNK_CELLS // max(width, 1))
@@ -230,11 +233,14 @@ class Model:
 
     def _feeds_of_rows(self, rows: Sequence[Mapping[str, Any]], notes: Notes) -> tuple[Feeds, Sizes]:
         feeds: Feeds = {}
-        if self._numbers:
-            feeds["numbers"] = np.array(
-                [[cells.one(row[cells.column], i, notes) for cells in self._numbers] for i, row in enumerate(rows)],
-                dtype=np.float64,
-            ).reshape(len(rows), len(self._numbers))
+        if self._quick is not None:
+            numbers = self._quick.read(rows)
+            if numbers is None:
+                numbers = np.array(
+                    [[cells.one(row[cells.column], i, notes) for cells in self._numbers] for i, row in enumerate(rows)],
+                    dtype=np.float64,
+                ).reshape(len(rows), len(self._numbers))
+            feeds["numbers"] = numbers
         if self._categories:
             feeds["categories"] = np.array(
                 [[cells.one(row[cells.column], i, notes) for cells in self._categories] for i, row in enumerate(rows)],

@@ -147,7 +147,7 @@ def example_answer(model: Model) -> dict[str, Any]:
         rows = [_shown_answer(row) for row in model.predict(example_row(model)).rows()]
     except UserError:  # there is no real row to ask about, and a model of pictures does not answer without one
         rows = []
-    return {"model": model.name, "predictions": rows, "warnings": []}
+    return {"model": model.name, "version": 1, "id": "5e1f6c2b90aa-0", "predictions": rows, "warnings": []}
 
 
 def _shown_answer(row: dict[str, Any]) -> dict[str, Any]:
@@ -172,10 +172,12 @@ def _answer_schema(model: Model) -> dict[str, Any]:
         "type": "object",
         "properties": {
             "model": {"type": "string"},
+            "version": {"type": "integer", "description": "which version of the model answered"},
+            "id": {"type": "string", "description": "for feedback; of several rows the ids are id.0, id.1, ..."},
             "predictions": {"type": "array", "items": row},
             "warnings": {"type": "array", "items": {"type": "object"}},
         },
-        "required": ["model", "predictions", "warnings"],
+        "required": ["model", "version", "id", "predictions", "warnings"],
     }
 
 

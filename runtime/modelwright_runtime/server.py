@@ -1,43 +1,59 @@
-"""`serve`: models behind HTTP on one event loop, until a signal asks to stop."""
+"""`serve`: models behind HTTP on one event loop, or on one for each worker, until a signal asks to stop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import os
 import signal
+import socket
+import ssl
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
-from modelwright_runtime.errors import SystemFault, UserError
+from modelwright_runtime.deployment import STATE
+from modelwright_runtime.errors import SystemFault, UserError, WrightError
 from modelwright_runtime.http import Connection, Hub, Limits
-from modelwright_runtime.model import Model
+from modelwright_runtime.model import Model, load
 from modelwright_runtime.pages import curl_line
+from modelwright_runtime.routing import Route, open_route, retire
 from modelwright_runtime.service import Service
+from modelwright_runtime.workers import Peers, in_workers
 
+LOG = logging.getLogger("modelwright_runtime")
 __all__ = ["Limits", "curl_line", "serve"]
 _BACKLOG = 1024
+_WATCH_S = 0.25
+_RETIRE_S = 1.0  # what has begun with a version that was taken out has long been answered then
+Served = Model | str | Path
 
 
 def serve(
-    models: Model | Sequence[Model],
+    models: Served | Sequence[Served],
     *,
     host: str = "127.0.0.1",
     port: int = 0,
     token: str | None = None,
     limits: Limits | None = None,
     ready: Callable[[str], object] | None = None,
+    workers: int = 1,
+    tls: tuple[str | Path, str | Path] | None = None,
 ) -> None:
     """Answer over HTTP until SIGINT or SIGTERM, then finish the requests under way and return.
 
-    `POST /predict` asks the first model, `POST /models/NAME/predict` any; `GET /`, `/docs`, `/openapi.json` and
-    `/health` tell about them. Port 0 takes a free one; `ready` is called with the address, for example
+    `models` are loaded models, paths of packages, or deployment folders, whose champion and challenger are followed:
+    another one there answers from the next request on. `POST /predict` asks the first, `POST /models/NAME/predict`
+    any, `POST /v2/models/NAME/infer` by the Open Inference Protocol; `GET /`, `/docs`, `/openapi.json`, `/health`,
+    `/status` and `/metrics` tell about them. Port 0 takes a free one; `ready` is called with the address, for example
     `http://127.0.0.1:8000`, once it answers. Hosts other than loopback need a `token`, which callers send as
-    `Authorization: Bearer TOKEN`. A second signal stops at once.
+    `Authorization: Bearer TOKEN`. `workers` processes share the port (paths only); `tls` are the files of certificate
+    and key. A second signal stops at once.
 
-    Raises `UserError` `serve.host`, `serve.token`, `serve.models` and `serve.port`.
+    Raises `UserError` `serve.host`, `serve.token`, `serve.models`, `serve.workers`, `serve.tls` and `serve.port`.
     """
     if not is_loopback(host) and not token:
         raise UserError(
@@ -51,11 +67,45 @@ def serve(
             f"`token` must be 16 or more printable ASCII characters; got {len(token)}.",
             hint='python -c "import secrets; print(secrets.token_urlsafe())"',
         )
-    chosen = limits or Limits()
-    listed = [models] if isinstance(models, Model) else list(models)
-    service = Service(listed, token=token, limits=chosen)
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="predict") as pool:
-        asyncio.run(_serve(Hub(service, chosen, pool), host, port, ready))
+    listed = [models] if isinstance(models, (Model, str, Path)) else list(models)
+    secure = _secure(tls)
+    listener = _listener(host, port)
+    scheme = "https" if secure else "http"
+
+    def work(peers: Peers) -> None:
+        own = ready if peers.is_first else None
+        _work(listed, listener, peers, token, limits or Limits(), secure, scheme, own)
+
+    with contextlib.closing(listener):
+        if workers == 1:
+            work(Peers(None))
+        elif workers < 1 or any(isinstance(model, Model) for model in listed):
+            raise UserError(
+                "serve.workers", f"`workers` must be 1 or more, of packages given by path; got {workers}.",
+                hint="serve(['income.wright'], workers=4)",
+            )  # fmt: skip
+        else:
+            in_workers(workers, work)
+
+
+def _work(
+    listed: Sequence[Served], listener: socket.socket, peers: Peers, token: str | None, limits: Limits,
+    secure: ssl.SSLContext | None, scheme: str, ready: Callable[[str], object] | None,
+) -> None:  # fmt: skip
+    served = [_opened(model) for model in listed]
+    service = Service(served, token=token, limits=limits, others=peers.others)
+    try:
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="predict") as pool:
+            asyncio.run(_serve(Hub(service, limits, pool), service, listener, secure, scheme, ready, peers))
+    finally:
+        for route in service.routes.values():
+            retire(route, None)
+
+
+def _opened(model: Served) -> Model | Route:
+    if isinstance(model, Model):
+        return model
+    return open_route(Path(model)) if Path(model).is_dir() else load(model)
 
 
 def is_loopback(host: str) -> bool:
@@ -70,9 +120,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-async def _serve(hub: Hub, host: str, port: int, ready: Callable[[str], object] | None) -> None:
+async def _serve(
+    hub: Hub, service: Service, bound: socket.socket, secure: ssl.SSLContext | None, scheme: str,
+    ready: Callable[[str], object] | None, peers: Peers,
+) -> None:  # fmt: skip
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    service.n_connections = lambda: len(hub.connections)
 
     def stop_asked() -> None:
         if stop.is_set():  # asked twice: now
@@ -80,24 +134,60 @@ async def _serve(hub: Hub, host: str, port: int, ready: Callable[[str], object] 
                 connection.abort()
         stop.set()
 
-    try:
-        listener = await loop.create_server(lambda: Connection(hub), host, port, backlog=_BACKLOG)
-    except (OSError, OverflowError) as problem:
-        raise _port_error(problem, host, port) from None
+    listener = await loop.create_server(lambda: Connection(hub), sock=bound, backlog=_BACKLOG, ssl=secure)
     for name in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows, or not the main thread
             loop.add_signal_handler(name, stop_asked)
-    sweeping = loop.create_task(hub.sweep())
+    beside = [loop.create_task(hub.sweep()), loop.create_task(_follow(service, hub))]
+    if peers.folder is not None:
+        beside.append(loop.create_task(peers.publish(service.samples)))
     try:
         if ready is not None:
-            ready(_address(listener.sockets[0]))
+            ready(_address(bound, scheme))
         await stop.wait()
         hub.draining = True
-        await _close_door(listener, hub)
+        if peers.folder is None:
+            await _close_door(listener, hub)
+        listener.close()
         await hub.drain()
     finally:
-        sweeping.cancel()
+        for task in beside:
+            task.cancel()
         listener.close()
+
+
+async def _follow(service: Service, hub: Hub) -> None:
+    """For ever: when a deployment's state has changed, load what it says now, and serve that."""
+    loop = asyncio.get_running_loop()
+    seen = {name: _mark(route) for name, route in service.routes.items()}
+    while True:
+        await asyncio.sleep(_WATCH_S)
+        for name, route in list(service.routes.items()):
+            mark = _mark(route)
+            if route.folder is None or mark is None or mark == seen.get(name):
+                continue
+            seen[name] = mark
+            try:
+                after = await loop.run_in_executor(hub.pool, lambda route=route: open_route(route.folder, before=route))  # type: ignore[misc]
+            except (WrightError, OSError) as problem:
+                LOG.error("%s stays as it is: the new state cannot be served: %s", name, problem)
+                continue
+            if after.revision == route.revision:
+                continue
+            service.replace([after if one is route else one for one in service.routes.values()])
+            LOG.info("%s: version %d answers now", name, after.champion.version)
+            loop.call_later(_RETIRE_S, lambda a=route, b=after: hub.pool.submit(retire, a, b))  # type: ignore[misc]
+
+
+def _mark(route: Route) -> tuple[int, int] | None:
+    """What tells that a deployment's file is another one; None where there is none."""
+    if route.folder is None:
+        return None
+    try:
+        stat = (route.folder / STATE).stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns
 
 
 async def _close_door(listener: asyncio.Server, hub: Hub) -> None:
@@ -117,9 +207,36 @@ async def _close_door(listener: asyncio.Server, hub: Hub) -> None:
         await loop.connect_accepted_socket(lambda: Connection(hub), client)
 
 
-def _address(socket: Any) -> str:
-    host, port = socket.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _address(bound: Any, scheme: str) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A bound socket, not yet listening."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except (OSError, OverflowError) as problem:
+        raise _port_error(problem, host, port) from None
+    return bound
+
+
+def _secure(tls: tuple[str | Path, str | Path] | None) -> ssl.SSLContext | None:
+    if tls is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(*tls)
+    except (OSError, ssl.SSLError) as problem:
+        raise UserError(
+            "serve.tls", f"{tls[0]} and {tls[1]} are no certificate and key: {problem}.", hint="PEM files, both"
+        ) from None
+    return context
 
 
 def _port_error(problem: Exception, host: str, port: int) -> UserError | SystemFault:

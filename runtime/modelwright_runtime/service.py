@@ -3,66 +3,112 @@
 from __future__ import annotations
 
 import hmac
-import json
-import math
+import itertools
+import os
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 import msgspec
 
+from modelwright_runtime import formats, oip
+from modelwright_runtime.batching import MOST_ROWS, Batcher, Job, Reply, Told, answer
 from modelwright_runtime.errors import UserError, WrightError
-from modelwright_runtime.http import Limits, Request, Response
+from modelwright_runtime.feedback import kept_feedback
+from modelwright_runtime.http import Limits, Request, Response, guarded
+from modelwright_runtime.metrics import Samples, exposition, label, process_samples
 from modelwright_runtime.model import Model
 from modelwright_runtime.pages import SECURITY, docs_page, example_row, home_page, openapi
+from modelwright_runtime.records import row_ids
+from modelwright_runtime.refusals import RequestError
+from modelwright_runtime.routing import Arm, Route, plain_route
 
+__all__ = ["RequestError", "Service", "predict_path"]
 _HTML = "text/html; charset=utf-8"
-_OPEN_PATHS = frozenset({"/health"})
+_OPEN_PATHS = frozenset({"/health", "/v2/health/live", "/v2/health/ready"})
+_SMALL_BODY_BYTES = 32_768  # smaller bodies are answered at once; a thread costs more than they do
 _encode = msgspec.json.Encoder().encode
 Handler = Callable[[Request], Response]
 
 
-class RequestError(Exception):
-    """A request that is refused, with the status that says so."""
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """An endpoint that asks a model: by rows or by tensors, whoever answers now or one version."""
 
-    def __init__(self, status: int, code: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.plain = {"error": message, "code": code, "hint": hint}
+    name: str
+    tensors: bool
+    version: int | None = None
 
 
 class Service:
-    """Models by name; the first is the one that `/predict` asks.
+    """Routes by name; the first is the one that `/predict` asks. A model alone is a route of one version.
 
     Every refusal has a JSON body of `error`, `code` and `hint`. A row that does not fit the model's columns is
-    answered 422, naming row and column; what is no JSON, 400.
+    answered 422, naming row and column; what is no JSON, 400. `replace` puts other routes in the place of these:
+    what has begun is finished by the version that it began with.
     """
 
-    def __init__(self, models: Sequence[Model], *, token: str | None = None, limits: Limits | None = None) -> None:
-        self.models = {model.name: model for model in models}
-        if not models or len(self.models) != len(models):
+    def __init__(
+        self, models: Sequence[Model | Route], *, token: str | None = None, limits: Limits | None = None,
+        others: Callable[[], Sequence[Samples]] = lambda: (),
+    ) -> None:  # fmt: skip
+        self.limits = limits or Limits()
+        self._needs_token = token is not None
+        self._token = b"" if token is None else f"Bearer {token}".encode()
+        self._batcher = Batcher(self._guarded)
+        self._statuses: dict[int, int] = {}
+        self._others = others
+        self._prefix, self._numbers = os.urandom(6).hex(), itertools.count()
+        self.n_connections: Callable[[], int] = lambda: 0
+        self.replace([model if isinstance(model, Route) else plain_route(model) for model in models])
+
+    def replace(self, routes: Sequence[Route]) -> None:
+        """Serve these routes from the next request on."""
+        by_name = {route.name: route for route in routes}
+        if not routes or len(by_name) != len(routes):
             raise UserError(
                 "serve.models",
-                f"`models` must be one or more, each with its own name; got {[model.name for model in models]}.",
+                f"`models` must be one or more, each with its own name; got {[route.name for route in routes]}.",
             )
-        self.limits = limits or Limits()
-        self._token = None if token is None else f"Bearer {token}".encode()
-        described = openapi(models, needs_token=token is not None)
-        default = models[0]
-        self._routes: dict[str, tuple[str, Handler]] = {
-            "/": ("GET", _page(home_page(models))),
-            "/docs": ("GET", _page(docs_page(models, described))),
-            "/openapi.json": ("GET", _constant(_encode(described))),
-            "/health": ("GET", _constant(_encode({"status": "ok", "models": list(self.models)}))),
-            "/predict": ("POST", self._predictor(default)),
+        asking: dict[str, Asking] = {"/predict": Asking(routes[0].name, tensors=False)}
+        for route in routes:
+            own, tensors = f"/models/{route.name}", f"/v2/models/{route.name}"
+            asking[f"{own}/predict"] = Asking(route.name, tensors=False)
+            asking[f"{tensors}/infer"] = Asking(route.name, tensors=True)
+            for arm in route.arms:
+                asking[f"{own}/versions/{arm.version}/predict"] = Asking(route.name, False, arm.version)
+                asking[f"{tensors}/versions/{arm.version}/infer"] = Asking(route.name, True, arm.version)
+        pages = self._pages(routes)
+        self.routes, self._asking, self._constants = by_name, asking, pages
+
+    def _pages(self, routes: Sequence[Route]) -> dict[str, tuple[str, Handler]]:
+        described = openapi([route.model for route in routes], needs_token=self._needs_token)
+        found: dict[str, tuple[str, Handler]] = {
+            "/": ("GET", _page(home_page([route.model for route in routes]))),
+            "/docs": ("GET", _page(docs_page([route.model for route in routes], described))),
+            "/openapi.json": ("GET", _constant(described)),
+            "/health": ("GET", _constant({"status": "ok", "models": [route.name for route in routes]})),
+            "/metrics": ("GET", self._metrics),
+            "/status": ("GET", self._status),
+            "/feedback": ("POST", self._feedback),
+            "/example.json": ("GET", _constant({"rows": [example_row(routes[0].model)]})),
+            "/v2": ("GET", _constant(oip.SERVER | {"version": _version()})),
+            "/v2/health/live": ("GET", _constant({"live": True})),
+            "/v2/health/ready": ("GET", _constant({"ready": True})),
         }
-        self._routes["/example.json"] = ("GET", _constant(_encode({"rows": [example_row(default)]})))
-        for model in models:
-            self._routes[f"/models/{model.name}/predict"] = ("POST", self._predictor(model))
-            example = _encode({"rows": [example_row(model)]})
-            self._routes[f"/models/{model.name}/example.json"] = ("GET", _constant(example))
-        self._slow = {f"/models/{model.name}/predict" for model in models if model.signature.arrays}
-        self._slow |= {"/predict"} if default.signature.arrays else set()
+        for route in routes:
+            versions = [arm.version for arm in route.arms]
+            told = _constant(oip.metadata(route.name, versions, route.model))
+            ready = _constant({"name": route.name, "ready": True})
+            found[f"/models/{route.name}/example.json"] = ("GET", _constant({"rows": [example_row(route.model)]}))
+            for path in (f"/v2/models/{route.name}", *(f"/v2/models/{route.name}/versions/{v}" for v in versions)):
+                found |= {path: ("GET", told), f"{path}/ready": ("GET", ready)}
+        return found
+
+    # The head of a request ---------------------------------------------------------------------------------------
 
     def gate(self, request: Request) -> Response | None:
         """Refuse by the head alone: token, path, method, length and type."""
@@ -72,52 +118,26 @@ class Service:
             return self._refused(refused)
         return None
 
-    def is_slow(self, request: Request) -> bool:
-        """Whether answering takes a network: it is not done between the bytes of other connections."""
-        return bool(self._slow) and _path(request) in self._slow
-
-    def answer(self, request: Request) -> Response:
-        """Answer a request that has passed the gate."""
-        _, handler = self._routes[_path(request)]
-        try:
-            return handler(request)
-        except RequestError as refused:
-            return self._refused(refused)
-        except WrightError as problem:
-            return Response(422 if isinstance(problem, UserError) else 500, _encode(problem.as_plain()))
-
-    def refusal(self, status: int, code: str, message: str, hint: str = "") -> Response:
-        """A refusal with its JSON body."""
-        return self._refused(RequestError(status, code, message, hint))
-
-    def _refused(self, refused: RequestError) -> Response:
-        headers: tuple[tuple[str, str], ...] = ()
-        if refused.status == 401:
-            headers = (("WWW-Authenticate", "Bearer"),)
-        if refused.status == 405:
-            headers = (("Allow", refused.plain["hint"].removeprefix("use ")),)
-        return Response(refused.status, _encode(refused.plain), headers=headers)
-
     def _check_head(self, request: Request) -> None:
         path = _path(request)
-        if self._token is not None and path not in _OPEN_PATHS:
+        if self._needs_token and path not in _OPEN_PATHS:
             given = request.headers.get(b"authorization", b"")
             if not hmac.compare_digest(given, self._token):
                 raise RequestError(
                     401, "request.token", "the token is missing or wrong.", "Authorization: Bearer TOKEN"
                 )
-        if path not in self._routes:
-            known = ", ".join(list(self._routes)[:20])
+        asking = self._asking.get(path)
+        if asking is None and path not in self._constants:
+            known = ", ".join([*self._asking, *self._constants][:20])
             raise RequestError(404, "request.path", f"there is nothing at {path[:100]}.", f"there is {known}")
-        method, _ = self._routes[path]
-        allowed = ("GET", "HEAD") if method == "GET" else ("POST",)
-        if request.method not in allowed:
-            hint = f"use {', '.join(allowed)}"
+        method = "POST" if asking is not None else self._constants[path][0]
+        if request.method != method and not (method == "GET" and request.method == "HEAD"):
+            hint = "use GET, HEAD" if method == "GET" else "use POST"
             raise RequestError(405, "request.method", f"{path} does not take {request.method}.", hint)
         if method == "POST":
-            self._check_body_head(request.headers)
+            self._check_body_head(request.headers, tensors=asking is not None and asking.tensors)
 
-    def _check_body_head(self, headers: Mapping[bytes, bytes]) -> None:
+    def _check_body_head(self, headers: Mapping[bytes, bytes], *, tensors: bool) -> None:
         length = headers.get(b"content-length")
         if length is None and b"transfer-encoding" not in headers:
             raise RequestError(411, "request.length", "the request has no Content-Length.", "send a JSON body")
@@ -130,97 +150,258 @@ class Service:
             )
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         encoding = headers.get(b"content-encoding", b"identity").strip().lower()
-        if kind not in (b"application/json", b"") or encoding != b"identity":
+        known = kind in formats.NAMES or (tensors and kind == b"application/octet-stream")
+        if not known or encoding != b"identity":
             given = (kind if encoding == b"identity" else encoding)[:60].decode("latin-1")
             raise RequestError(
-                415, "request.type", f"the body must be plain JSON; got {given}.", "Content-Type: application/json"
-            )
+                415, "request.type", f"the body must be plain JSON, JSON lines, CSV or Arrow; got {given}.",
+                "Content-Type: application/json",
+            )  # fmt: skip
 
-    def _predictor(self, model: Model) -> Handler:
-        def predict(request: Request) -> Response:
-            rows = rows_of(request.body, model)
-            if len(rows) > self.limits.max_rows:
-                raise RequestError(
-                    413,
-                    "request.rows",
-                    f"there are {len(rows):,} rows; at most {self.limits.max_rows:,} are taken at once.",
-                    "send the rows in several requests",
-                )
-            answered = model.predict(rows, strict=True)
-            body: dict[str, Any] = {"model": model.name, "predictions": answered.rows(), "warnings": answered.warnings}
-            if answered.n_more_warnings:
-                body["n_more_warnings"] = answered.n_more_warnings
-            return Response(200, _encode(body))
+    # Answering -----------------------------------------------------------------------------------------------------
 
-        return predict
+    def begin(self, request: Request, reply: Reply, *, alone: bool) -> Response | None:
+        """Answer at once; or, of a few rows, with what arrives at the same time: then `reply` is called soon.
+
+        `alone` says that no other client is there to be waited for.
+        """
+        asking = self._asking.get(_path(request))
+        if asking is None:
+            return self.answer(request)
+        try:
+            job = self._job(request, asking)
+        except RequestError as refused:
+            return self._refused(refused)
+        except WrightError as problem:
+            return self._problem(problem)
+        if alone or not isinstance(job.rows, list) or job.n_rows > MOST_ROWS:
+            return self._guarded(lambda: answer(job))
+        self._batcher.add(job, reply)
+        return None
+
+    def is_slow(self, request: Request) -> bool:
+        """Whether answering takes long: it is not done between the bytes of other connections."""
+        path = _path(request)
+        asking = self._asking.get(path)
+        if asking is None:
+            return path in ("/metrics", "/feedback", "/status")
+        route = self.routes.get(asking.name)
+        if len(request.body) > _SMALL_BODY_BYTES or route is None or bool(route.model.signature.arrays):
+            return True
+        kind = request.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        return formats.NAMES.get(kind, formats.JSON) != formats.JSON
+
+    def answer(self, request: Request) -> Response:
+        """Answer a request that has passed the gate, from a thread or between others."""
+        path = _path(request)
+        asking = self._asking.get(path)
+        if asking is None:
+            _, handler = self._constants[path]
+            return self._guarded(lambda: handler(request))
+        return self._guarded(lambda: answer(self._job(request, asking)))
+
+    def _guarded(self, do: Callable[[], Response]) -> Response:
+        """The answer, or the refusal that says what is wrong; a defect of ours must not take the server down."""
+        try:
+            return do()
+        except RequestError as refused:
+            return self._refused(refused)
+        except WrightError as problem:
+            return self._problem(problem)
+        except Exception as problem:  # noqa: BLE001  the edge
+            return guarded(problem, self)
+
+    def refusal(self, status: int, code: str, message: str, hint: str = "") -> Response:
+        """A refusal with its JSON body."""
+        return self._refused(RequestError(status, code, message, hint))
+
+    def _refused(self, refused: RequestError) -> Response:
+        headers: tuple[tuple[str, str], ...] = ()
+        if refused.status == 401:
+            headers = (("WWW-Authenticate", "Bearer"),)
+        if refused.status == 405:
+            headers = (("Allow", refused.plain["hint"].removeprefix("use ")),)
+        if refused.status == 503:
+            headers = (("Retry-After", "1"),)
+        return Response(refused.status, _encode(refused.plain), headers=headers)
+
+    def _problem(self, problem: WrightError) -> Response:
+        return Response(422 if isinstance(problem, UserError) else 500, _encode(problem.as_plain()))
+
+    def _job(self, request: Request, asking: Asking) -> Job:
+        began_s = time.perf_counter()
+        route = self.routes.get(asking.name)
+        if route is None:
+            raise RequestError(404, "request.path", f"the model {asking.name!r} is not served any more.")
+        if self._batcher.n_rows > self.limits.max_queue_rows:
+            raise RequestError(503, "request.busy", "too many rows wait to be answered.", "try again in a moment")
+        own_id = request.headers.get(b"x-request-id", b"")
+        key = _id(own_id) if own_id else f"{self._prefix}-{next(self._numbers):x}"
+        if asking.tensors:
+            return self._tensor_job(request, asking, route, key, began_s)
+        kind = formats.NAMES[request.headers.get(b"content-type", b"").split(b";")[0].strip().lower()]
+        arm = _arm(route, asking.version, request, key)
+        model = arm.model
+        rows = (
+            formats.rows_of(request.body, model)
+            if kind == formats.JSON
+            else (formats.read_rows(kind, request.body, model))
+        )
+        n_rows = formats.n_rows_of(rows)
+        if n_rows > self.limits.max_rows:
+            raise RequestError(
+                413, "request.rows", f"there are {n_rows:,} rows; at most {self.limits.max_rows:,} are taken at once.",
+                "send the rows in several requests",
+            )  # fmt: skip
+        wanted = request.headers.get(b"accept")
+        form = kind if wanted is None else _accepted(wanted, kind)
+        write = _json_answer if form == formats.JSON else lambda told: _other_answer(form, told)
+        return Job(key, route, arm, rows, n_rows, write, self._problem, began_s)
+
+    def _tensor_job(self, request: Request, asking: Asking, route: Route, key: str, began_s: float) -> Job:
+        arm = _arm(route, asking.version, request, key)
+        length = request.headers.get(oip.LENGTH_HEADER)
+        infer = oip.read_infer(request.body, length, arm.model, max_rows=self.limits.max_rows)
+
+        def write(told: Told) -> Response:
+            return oip.write_infer(told, infer)
+
+        def refuse(problem: WrightError) -> Response:
+            return Response(400 if isinstance(problem, UserError) else 500, _encode(problem.as_plain()))
+
+        return Job(infer.id or key, route, arm, infer.rows, infer.n_rows, write, refuse, began_s)
+
+    # What the server tells of itself -------------------------------------------------------------------------------
+
+    def samples(self) -> Samples:
+        """What this worker has counted."""
+        found: Samples = {"http_connections": {"": float(self.n_connections())}, **process_samples()}
+        found["http_requests_total"] = {f'{{status="{code}"}}': float(n) for code, n in sorted(self._statuses.items())}
+        for route in list(self.routes.values()):
+            for arm in route.arms:
+                labels = f'model="{label(route.name)}",version="{arm.version}",role="{arm.role}"'
+                for family, values in arm.tally.samples(labels).items():
+                    found.setdefault(family, {}).update(values)
+                found.setdefault("model_info", {})[f"{{{labels}}}"] = 1.0
+            of_model = f'{{model="{label(route.name)}"}}'
+            if route.recorder is not None:
+                found.setdefault("prediction_log_rows_total", {})[of_model] = float(route.recorder.n_kept)
+                found.setdefault("prediction_log_lost_rows_total", {})[of_model] = float(route.recorder.n_lost)
+            if route.shadow is not None:
+                found.setdefault("shadow_lost_rows_total", {})[of_model] = float(route.shadow.n_lost)
+        return found
+
+    def count(self, status: int) -> None:
+        """One answer of that status was written."""
+        self._statuses[status] = self._statuses.get(status, 0) + 1
+
+    def _metrics(self, _: Request) -> Response:
+        from modelwright_runtime.metrics import merged
+
+        return Response(200, exposition(merged([self.samples(), *self._others()])), "text/plain; version=0.0.4")
+
+    def _status(self, _: Request) -> Response:
+        """Who answers, how fast, and what monitoring last said: what the page shows."""
+        told = []
+        for route in list(self.routes.values()):
+            arms = [
+                {"version": arm.version, "role": arm.role, "requests": arm.tally.n_requests, "rows": arm.tally.n_rows,
+                 "errors": arm.tally.n_errors, "p50_s": arm.tally.quantile_s(0.5), "p99_s": arm.tally.quantile_s(0.99)}
+                for arm in route.arms
+            ]  # fmt: skip
+            monitor = _latest(route.folder / "monitor.json") if route.folder else None
+            told.append({"model": route.name, "revision": route.revision, "mode": route.mode, "share": route.share,
+                         "arms": arms, "monitor": monitor})  # fmt: skip
+        return Response(200, _encode({"models": told}))
+
+    def _feedback(self, request: Request) -> Response:
+        names = parse_qs(request.path.partition("?")[2]).get("model", [next(iter(self.routes))])
+        route = self.routes.get(names[0])
+        if route is None or route.folder is None:
+            raise RequestError(
+                404, "request.feedback", f"what turned out to be true is not kept for {names[0][:100]!r}.",
+                "serve it from a deployment: `wright serve NAME`",
+            )  # fmt: skip
+        kind = formats.NAMES[request.headers.get(b"content-type", b"").split(b";")[0].strip().lower()]
+        return Response(200, _encode({"kept": kept_feedback(request.body, kind, route)}))
 
 
-def _constant(body: bytes, content_type: str = "application/json") -> Handler:
-    response = Response(200, body, content_type, (SECURITY,) if content_type == _HTML else ())
+def _arm(route: Route, version: int | None, request: Request, key: str) -> Arm:
+    if version is None:
+        sticky = request.headers.get(b"x-wright-key") if route.mode == "ab" else None
+        return route.pick(key if sticky is None else sticky.decode("latin-1"))
+    for arm in route.arms:
+        if arm.version == version:
+            return arm
+    raise RequestError(404, "request.path", f"version {version} of {route.name!r} is not served any more.")
+
+
+def _id(given: bytes) -> str:
+    """An id of the caller's own."""
+    text = given.decode("latin-1")
+    if len(text) > 200 or not text.isascii() or not text.isprintable():
+        raise RequestError(400, "request.id", "X-Request-Id must be at most 200 printable ASCII characters.")
+    return text
+
+
+def _json_answer(told: Told) -> Response:
+    body: dict[str, Any] = {
+        "model": told.arm.name, "version": told.arm.version, "id": told.id, "predictions": told.rows(),
+        "warnings": told.warnings,
+    }  # fmt: skip
+    if told.n_more_warnings:
+        body["n_more_warnings"] = told.n_more_warnings
+    return Response(200, _encode(body))
+
+
+def _other_answer(form: str, told: Told) -> Response:
+    headers = (("X-Wright-Version", str(told.arm.version)), ("X-Request-Id", told.id),
+               ("X-Wright-Warnings", str(len(told.warnings) + told.n_more_warnings)))  # fmt: skip
+    if form == formats.JSON:
+        return _json_answer(told)
+    return Response(200, formats.write_answers(form, row_ids(told.id, told.n_rows), told.columns), form, headers)
+
+
+def _accepted(wanted: bytes, given: str) -> str:
+    """The form of the answer: the first that is asked for and known, else as the rows came."""
+    for part in wanted.split(b","):
+        kind = part.split(b";")[0].strip().lower()
+        if kind and kind in formats.NAMES:
+            return formats.NAMES[kind]
+    return given
+
+
+def _latest(place: Path) -> Any:
+    """What monitoring wrote last, or None."""
+    try:
+        return msgspec.json.decode(place.read_bytes())
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
+def _constant(plain: Any) -> Handler:
+    response = Response(200, _encode(plain))
     return lambda _: response
 
 
 def _page(page: str) -> Handler:
-    return _constant(page.encode(), _HTML)
+    response = Response(200, page.encode(), _HTML, (SECURITY,))
+    return lambda _: response
 
 
 def _path(request: Request) -> str:
-    return unquote(request.path.partition("?")[0])
+    path = request.path
+    if "%" in path or "?" in path:
+        return unquote(path.partition("?")[0])
+    return path
+
+
+def _version() -> str:
+    from modelwright_runtime import __version__
+
+    return __version__
 
 
 def predict_path(model: Model) -> str:
     """The path that asks this model by its name."""
     return f"/models/{quote(model.name, safe='')}/predict"
-
-
-def rows_of(body: bytes, model: Model) -> list[Any]:
-    """The rows of a body: `{"rows": [...]}`, one object, or a bare list. Raises `RequestError` 400 or 422."""
-    try:
-        value = msgspec.json.decode(body)
-    except msgspec.ValidationError:
-        raise _out_of_range(body, model) from None
-    except RecursionError:
-        raise RequestError(400, "request.json", "the body is nested too deeply.", _shape(model)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        reason = "the body is empty" if not body.strip() else f"the body is no JSON: {problem}"
-        hint = "JSON has no NaN and no Infinity; send null for a missing value"
-        raise RequestError(
-            400, "request.json", f"{reason}.", hint if b"NaN" in body or b"Infinity" in body else _shape(model)
-        ) from None
-    if isinstance(value, dict) and "rows" in value and "rows" not in model.columns:
-        others = sorted(set(value) - {"rows"})
-        if others or not isinstance(value["rows"], list):
-            problem_text = f"beside 'rows' there is {others[0][:60]!r}" if others else "'rows' is no list"
-            raise RequestError(422, "request.shape", f"{problem_text}.", _shape(model))
-        value = value["rows"]
-    if isinstance(value, dict):
-        return [value]
-    if not isinstance(value, list):
-        raise RequestError(422, "request.shape", "the body is neither an object nor a list.", _shape(model))
-    return value
-
-
-def _shape(model: Model) -> str:
-    names = ", ".join(f'"{name}": ...' for name in model.columns[:3])
-    return f'send {{"rows": [{{{names}}}]}}'
-
-
-def _out_of_range(body: bytes, model: Model) -> RequestError:
-    """Name the cell whose number no float64 can hold; the decoder itself does not say where it is."""
-
-    def size(text: str) -> float:
-        return math.inf if math.isinf(float(text)) else 0.0
-
-    try:
-        value = json.loads(body, parse_float=size, parse_int=size)
-    except (ValueError, RecursionError):  # something else is wrong further on
-        value = None
-    rows = value.get("rows", [value]) if isinstance(value, dict) else value
-    for index, row in enumerate(rows if isinstance(rows, list) else []):
-        for name, cell in row.items() if isinstance(row, dict) else ():
-            if cell == math.inf:
-                return RequestError(
-                    422, "rows.cell", f"row {index}, column {name[:100]!r}: the number is beyond a 64-bit float.",
-                    "send null for a missing value",
-                )  # fmt: skip
-    return RequestError(422, "request.json", "a number is beyond a 64-bit float.", _shape(model))

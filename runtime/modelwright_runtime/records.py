@@ -1,0 +1,357 @@
+"""Append-only files of records: what was predicted, and what turned out to be true.
+
+A segment is a file of frames: length, CRC-32, and a msgpack list of entries. Frames are appended whole; a kill can
+only cut the last one short, which a reader passes over. Damage anywhere else is told, never read as data.
+Reference: the log of LevelDB (records with checksums, a torn tail is dropped).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import struct
+import threading
+import time
+import uuid
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from modelwright_runtime.deployment import LogSettings
+from modelwright_runtime.errors import SystemFault
+
+LOG = logging.getLogger("modelwright_runtime")
+MAGIC = b"WRSEG\x01\r\n"
+_HEAD = struct.Struct("<II")
+MAX_FRAME_BYTES = 2**28
+FLUSH_S = 0.25
+SYNC_S = 1.0
+SEGMENT_BYTES = 64_000_000
+MOST_WAITING = 200_000  # rows; beyond, rows are counted and not kept
+LONG_CELL = 1_000  # characters; a longer cell, such as a picture, is kept as its digest
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One answered request: `rows` as they were sent (dicts, or a float64 matrix in the order of `columns`), and the
+    `answers` as columns. Of several rows the ids are `<id>.<position>`."""
+
+    id: str
+    time_s: float
+    version: int
+    role: str
+    latency_s: float
+    rows: Sequence[Mapping[str, Any]] | np.ndarray
+    columns: tuple[str, ...]
+    answers: Mapping[str, Sequence[Any]]
+
+
+def row_ids(request_id: str, n_rows: int) -> list[str]:
+    """The ids of the rows of a request.
+
+    >>> row_ids("a", 1), row_ids("a", 2)
+    (['a'], ['a.0', 'a.1'])
+    """
+    return [request_id] if n_rows == 1 else [f"{request_id}.{index}" for index in range(n_rows)]
+
+
+# Segments ------------------------------------------------------------------------------------------------------------
+
+
+class SegmentWriter:
+    """Appends frames to segments in a folder; a new segment begins when one is large."""
+
+    def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self.folder = folder
+        self.segment_bytes = segment_bytes
+        self.handle: int | None = None
+        self.size = 0
+        self.unsynced = False
+
+    def append(self, entries: Any) -> None:
+        """Write one frame. What fits the disk is there whole, or the next reader passes over it."""
+        payload = _encode(entries)
+        if len(payload) > MAX_FRAME_BYTES:
+            raise SystemFault("log.frame", f"a frame of {len(payload):,} bytes; at most {MAX_FRAME_BYTES:,} are kept.")
+        frame = framed(payload)
+        if self.handle is None or self.size + len(frame) > self.segment_bytes:
+            self._begin()
+        assert self.handle is not None
+        at = self.size
+        try:
+            _write_all(self.handle, frame)
+        except OSError:
+            os.ftruncate(self.handle, at)  # a frame is there whole or not at all: the next one follows the last good
+            raise
+        self.size += len(frame)
+        self.unsynced = True
+
+    def sync(self) -> None:
+        """Make what was written last through a loss of power."""
+        if self.handle is not None and self.unsynced:
+            os.fsync(self.handle)
+            self.unsynced = False
+
+    def close(self) -> None:
+        if self.handle is not None:
+            self.sync()
+            os.close(self.handle)
+            self.handle = None
+
+    def _begin(self) -> None:
+        self.close()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.seg"
+        self.handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        _write_all(self.handle, MAGIC)
+        self.size = len(MAGIC)
+
+
+def framed(payload: bytes) -> bytes:
+    """A payload with its length and a checksum over both."""
+    size = struct.pack("<I", len(payload))
+    return size + struct.pack("<I", zlib.crc32(payload, zlib.crc32(size))) + payload
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """How far a reader has come: bytes read of each segment, by its name."""
+
+    read: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Frames:
+    """Frames of a folder from a cursor on. `problems` are what was damaged and passed over; `cursor` is where the next
+    reader goes on."""
+
+    folder: Path
+    cursor: Cursor = field(default_factory=Cursor)
+    problems: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        read = dict(self.cursor.read)
+        for path in segments(self.folder):
+            yield from self._segment(path, read)
+            self.cursor = Cursor(dict(read))
+
+    def _segment(self, path: Path, read: dict[str, int]) -> Iterator[list[Any]]:
+        with path.open("rb") as file:
+            start = read.get(path.name, 0)
+            if start == 0:
+                if (magic := file.read(len(MAGIC))) != MAGIC:
+                    if not MAGIC.startswith(magic):
+                        self.problems.append(f"{path.name}: it is no segment of this version")
+                        read[path.name] = path.stat().st_size
+                    return
+                start = len(MAGIC)
+            file.seek(start)
+            while True:
+                head = file.read(_HEAD.size)
+                if len(head) < _HEAD.size:
+                    break
+                size, checksum = _HEAD.unpack(head)
+                payload = file.read(size) if size <= MAX_FRAME_BYTES else b""
+                if len(payload) < size and size <= MAX_FRAME_BYTES:
+                    break  # being written, or cut short by a kill
+                if zlib.crc32(payload, zlib.crc32(head[:4])) != checksum:
+                    self.problems.append(f"{path.name}: damaged at byte {start:,}; the rest of it is passed over")
+                    start = path.stat().st_size
+                    break
+                start += _HEAD.size + size
+                yield msgspec.msgpack.decode(payload)
+            read[path.name] = start
+
+
+def segments(folder: Path) -> list[Path]:
+    """The segments of a folder, the oldest first."""
+    return sorted(folder.glob("*.seg")) if folder.is_dir() else []
+
+
+def forget(folder: Path, settings: LogSettings, *, now_s: float) -> int:
+    """Remove segments beyond the retention, the oldest first; how many. The newest always stays."""
+    listed = segments(folder)[:-1]
+    sizes = {path: path.stat().st_size for path in listed}
+    total, n_removed = sum(sizes.values()), 0
+    for path in listed:
+        age_days = (now_s - path.stat().st_mtime) / 86_400
+        if age_days > settings.keep_days or total > settings.keep_bytes:
+            path.unlink(missing_ok=True)
+            total -= sizes[path]
+            n_removed += 1
+    return n_removed
+
+
+# Writing beside the answers ------------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """Keeps what was asked, beside the answering: `put` costs a list append, a thread writes four times a second.
+
+    What waits is bounded; what does not fit is counted in `n_lost`, as is what a full disk refuses.
+    """
+
+    def __init__(self, folder: Path, settings: LogSettings) -> None:
+        self.settings = settings
+        self.writer = SegmentWriter(folder)
+        self.waiting: deque[Asked] = deque()
+        self.n_waiting = 0
+        self.n_kept = self.n_lost = 0
+        self.salt = _salt(folder.parent) if settings.hash else b""
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self.thread.start()
+
+    def put(self, asked: Asked) -> None:
+        """Keep a request, if it is in the sample and there is room."""
+        n_rows = len(asked.rows)
+        if self.settings.share < 1.0 and not in_share(asked.id, self.settings.share):
+            return
+        if self.n_waiting + n_rows > MOST_WAITING:
+            self.n_lost += n_rows
+            return
+        self.n_waiting += n_rows
+        self.waiting.append(asked)
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        self.stopping.set()
+        self.thread.join(timeout=30)
+
+    def _run(self) -> None:
+        synced = forgotten = time.monotonic()
+        while True:
+            last = self.stopping.wait(FLUSH_S)
+            self._flush()
+            now = time.monotonic()
+            if now - synced >= SYNC_S or last:
+                synced = now
+                self._try(self.writer.sync)
+            if now - forgotten >= 3600.0:
+                forgotten = now
+                self._try(lambda: forget(self.writer.folder, self.settings, now_s=time.time()))
+            if last:
+                self._try(self.writer.close)
+                return
+
+    def _flush(self) -> None:
+        taken: list[Asked] = []
+        n_rows = 0
+        while self.waiting and n_rows < 50_000:
+            taken.append(self.waiting.popleft())
+            n_rows += len(taken[-1].rows)
+        if not taken:
+            return
+        if self._try(lambda: self.writer.append([self._plain(asked) for asked in taken])):
+            self.n_kept += n_rows
+        else:
+            self.n_lost += n_rows
+        self.n_waiting -= n_rows
+
+    def _try(self, do: Callable[[], object]) -> bool:
+        """A full disk must not end the answering: what could not be kept is counted and told."""
+        try:
+            do()
+        except OSError as problem:
+            LOG.error("the prediction log cannot be written: %s", problem.strerror)
+            return False
+        return True
+
+    def _plain(self, asked: Asked) -> list[Any]:
+        columns, hidden = asked.columns, self.settings.leave_out
+        rows: Any
+        if isinstance(asked.rows, np.ndarray) and not hidden and not self.settings.hash:
+            rows = [list(asked.rows.shape), np.ascontiguousarray(asked.rows, "<f8").tobytes()]
+        else:
+            listed = asked.rows.tolist() if isinstance(asked.rows, np.ndarray) else asked.rows
+            kept = [name for name in columns if name not in hidden]
+            if isinstance(asked.rows, np.ndarray):
+                listed = [dict(zip(columns, cells, strict=True)) for cells in listed]
+            rows = [[self._cell(name, row[name]) for name in kept] for row in listed]
+            columns = tuple(kept)
+        return [asked.id, asked.time_s, asked.version, asked.role, asked.latency_s, columns, rows,
+                {name: list(column) for name, column in asked.answers.items()}]  # fmt: skip
+
+    def _cell(self, name: str, cell: Any) -> Any:
+        if name in self.settings.hash:
+            return hashlib.blake2b(repr(cell).encode(), key=self.salt, digest_size=16).hexdigest()
+        if isinstance(cell, str) and len(cell) > LONG_CELL:
+            return "sha256:" + hashlib.sha256(cell.encode()).hexdigest()
+        return cell
+
+
+def in_share(key: str, share: float) -> bool:
+    """Whether a key falls into a share (0..1) of all keys: always the same answer for the same key.
+
+    >>> in_share("a", 1.0), in_share("a", 0.0)
+    (True, False)
+    """
+    return zlib.crc32(key.encode()) < share * 2**32
+
+
+def _salt(folder: Path) -> bytes:
+    """What hashed cells are hashed with: known to this folder alone, so that they cannot be guessed elsewhere."""
+    place = folder / "salt"
+    try:
+        handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return place.read_bytes()
+    try:
+        os.write(handle, os.urandom(32))
+    finally:
+        os.close(handle)
+    return place.read_bytes()
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+
+def asked(folder: Path, cursor: Cursor | None = None) -> tuple[list[Asked], Cursor, list[str]]:
+    """Everything that was asked since a cursor, in the order of writing; the next cursor; what was damaged."""
+    frames = Frames(folder, cursor or Cursor())
+    found = [_asked(entry) for frame in frames for entry in frame]
+    return found, frames.cursor, frames.problems
+
+
+def _asked(entry: list[Any]) -> Asked:
+    request_id, time_s, version, role, latency_s, columns, rows, answers = entry
+    kept: Any
+    if len(rows) == 2 and isinstance(rows[1], bytes):
+        kept = np.frombuffer(rows[1], "<f8").reshape(rows[0])
+    else:
+        kept = [dict(zip(columns, cells, strict=True)) for cells in rows]
+    return Asked(request_id, time_s, version, role, latency_s, kept, tuple(columns), answers)
+
+
+def keep_truth(folder: Path, truths: Sequence[tuple[str, Any, float]]) -> int:
+    """Keep what turned out to be true: (row id, value, seconds since 1970) each; how many. On disk when it returns."""
+    writer = SegmentWriter(folder)
+    try:
+        for start in range(0, len(truths), 100_000):
+            writer.append([list(truth) for truth in truths[start : start + 100_000]])
+    except OSError as problem:
+        raise SystemFault("feedback.write", f"{folder} cannot be written: {problem.strerror}.") from None
+    finally:
+        writer.close()
+    return len(truths)
+
+
+def truths(folder: Path, cursor: Cursor | None = None) -> tuple[dict[str, tuple[Any, float]], Cursor, list[str]]:
+    """What turned out to be true, by row id; of several the last one that came. The cursor and problems as `asked`."""
+    frames = Frames(folder, cursor or Cursor())
+    found = {row_id: (value, time_s) for frame in frames for row_id, value, time_s in frame}
+    return found, frames.cursor, frames.problems
