@@ -6,11 +6,12 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from modelwright_runtime.errors import WrightError
+from modelwright_runtime.errors import UserError, WrightError
 
 if TYPE_CHECKING:
+    from modelwright_runtime.http import Limits
     from modelwright_runtime.model import Model
 
 _EXAMPLES = """examples:
@@ -47,11 +48,14 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser(
         "serve", help="answer over HTTP until Ctrl-C", formatter_class=layout,
         epilog="examples:\n  python -m modelwright_runtime serve income.wright\n"
+        "  python -m modelwright_runtime serve .wright/serving/income --workers 4\n"
         "  WRIGHT_TOKEN=... python -m modelwright_runtime serve a.wright b.wright --host 0.0.0.0\n",
     )  # fmt: skip
-    serve.add_argument("packages", nargs="+", metavar="FILE", help="one or more .wright files; the first is /predict")
+    serve.add_argument("packages", nargs="+", metavar="FILE",
+                       help="one or more .wright files or deployment folders; the first is /predict")  # fmt: skip
     serve.add_argument("--host", default="127.0.0.1", help="other than loopback needs WRIGHT_TOKEN [127.0.0.1]")
     serve.add_argument("--port", type=_port, default=8000, help="0 takes a free one [8000]")
+    add_serving(serve)
     serve.set_defaults(run=_serve)
     predict = commands.add_parser(
         "predict", help="answer a file of rows, one line per row, in its order", formatter_class=layout,
@@ -68,6 +72,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def add_serving(parser: argparse.ArgumentParser) -> None:
+    """The options of a server that both command lines have."""
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that share the port [1]")
+    parser.add_argument("--tls-cert", metavar="FILE", help="serve https with this certificate (PEM)")
+    parser.add_argument("--tls-key", metavar="FILE", help="and its key (PEM)")
+    parser.add_argument("--max-rows", type=int, default=100_000, help="rows of one request [100,000]")
+    parser.add_argument("--max-body-mb", type=float, default=10.0, help="size of one request in MB [10]")
+    parser.add_argument("--timeout-s", type=float, default=30.0, help="seconds that a request may take to arrive [30]")
+
+
+def limits_of(options: argparse.Namespace) -> Limits:
+    """The limits that these options say."""
+    from modelwright_runtime.http import Limits
+
+    return Limits(
+        max_rows=options.max_rows, max_body_bytes=int(options.max_body_mb * 1e6), request_timeout_s=options.timeout_s
+    )
+
+
+def tls_of(options: argparse.Namespace) -> tuple[str, str] | None:
+    """Certificate and key, or None; one without the other is refused."""
+    if (options.tls_cert is None) != (options.tls_key is None):
+        raise UserError("serve.tls", "`--tls-cert` and `--tls-key` go together; got one of them.")
+    return None if options.tls_cert is None else (options.tls_cert, options.tls_key)
+
+
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"must be 0 to 65535; got {text!r}")
@@ -75,17 +105,23 @@ def _port(text: str) -> int:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    from modelwright_runtime.model import load
-    from modelwright_runtime.server import curl_line, serve
+    from modelwright_runtime.model import Model
+    from modelwright_runtime.server import Served, curl_line, opened, serve
 
-    models = [load(path) for path in options.packages]
+    alone = options.workers == 1
+    served: list[Served] = [opened(path) if alone else path for path in options.packages]
     token = os.environ.get("WRIGHT_TOKEN") or None
 
     def ready(address: str) -> None:
-        print(f"serving {', '.join(model.name for model in models)} at {address} (Ctrl-C stops)")
-        print(f"try it:\n{curl_line(models[0], address, needs_token=token is not None)}", flush=True)
+        names = [getattr(one, "name", str(one)) for one in served]
+        print(f"serving {', '.join(names)} at {address} (Ctrl-C stops)", flush=True)
+        if alone:
+            first: Any = served[0]
+            model = first if isinstance(first, Model) else first.model
+            print(f"try it:\n{curl_line(model, address, needs_token=token is not None)}", flush=True)
 
-    serve(models, host=options.host, port=options.port, token=token, ready=ready)
+    serve(served, host=options.host, port=options.port, token=token, ready=ready, workers=options.workers,
+          limits=limits_of(options), tls=tls_of(options))  # fmt: skip
 
 
 def _predict(options: argparse.Namespace) -> None:

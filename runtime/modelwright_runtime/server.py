@@ -29,7 +29,7 @@ __all__ = ["Limits", "curl_line", "serve"]
 _BACKLOG = 1024
 _WATCH_S = 0.25
 _RETIRE_S = 1.0  # what has begun with a version that was taken out has long been answered then
-Served = Model | str | Path
+Served = Model | Route | str | Path
 
 
 def serve(
@@ -67,7 +67,7 @@ def serve(
             f"`token` must be 16 or more printable ASCII characters; got {len(token)}.",
             hint='python -c "import secrets; print(secrets.token_urlsafe())"',
         )
-    listed = [models] if isinstance(models, (Model, str, Path)) else list(models)
+    listed = [models] if isinstance(models, (Model, Route, str, Path)) else list(models)
     secure = _secure(tls)
     listener = _listener(host, port)
     scheme = "https" if secure else "http"
@@ -79,7 +79,7 @@ def serve(
     with contextlib.closing(listener):
         if workers == 1:
             work(Peers(None))
-        elif workers < 1 or any(isinstance(model, Model) for model in listed):
+        elif workers < 1 or any(isinstance(model, (Model, Route)) for model in listed):
             raise UserError(
                 "serve.workers", f"`workers` must be 1 or more, of packages given by path; got {workers}.",
                 hint="serve(['income.wright'], workers=4)",
@@ -92,7 +92,7 @@ def _work(
     listed: Sequence[Served], listener: socket.socket, peers: Peers, token: str | None, limits: Limits,
     secure: ssl.SSLContext | None, scheme: str, ready: Callable[[str], object] | None,
 ) -> None:  # fmt: skip
-    served = [_opened(model) for model in listed]
+    served = [opened(model) for model in listed]
     service = Service(served, token=token, limits=limits, others=peers.others)
     try:
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="predict") as pool:
@@ -102,8 +102,9 @@ def _work(
             retire(route, None)
 
 
-def _opened(model: Served) -> Model | Route:
-    if isinstance(model, Model):
+def opened(model: Served) -> Model | Route:
+    """A package, or what a deployment folder stands for now."""
+    if isinstance(model, (Model, Route)):
         return model
     return open_route(Path(model)) if Path(model).is_dir() else load(model)
 
