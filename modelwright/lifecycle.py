@@ -38,7 +38,8 @@ BUILDS_ON = {
     "training": (
         "features", "models", "networks", "encoders", "trunks", "heads", "losses", "optimizers", "schedules",
         "augmentation", "doctor",
-    )
+    ),
+    "packaging": ("compression", "features", "models"),
 }  # fmt: skip
 """Stages whose methods another stage calls by name: their versions are part of its keys."""
 
@@ -60,6 +61,7 @@ def run(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch |
                                     folder=folder),
                 _tell_trained,
             )  # fmt: skip
+        trained = _compressed(recipe, work, prepared, trained)
         report = work.stage(
             "evaluation", "evaluate", recipe.evaluate, [prepared.cleaned, prepared.splits, trained],
             lambda evaluate: evaluate(
@@ -109,6 +111,29 @@ def _cases(recipe: Recipe, work: _Work, cleaned: Made) -> Made:
         lambda window: window(cleaned.value, recipe.sequences, watch=work.watch),
         lambda made: _tell_windowed(made, cleaned.facts),
     )  # fmt: skip
+
+
+def _compressed(recipe: Recipe, work: _Work, prepared: Prepared, trained: Made) -> Made:
+    """The model in a smaller or faster form, where the recipe asks for it: before evaluation, so that what is
+    reported is measured on what is packed."""
+    spec = recipe.package.compression()
+    if spec is None:
+        return trained
+    return work.stage(
+        "packaging", "compress", spec, [prepared.cleaned, prepared.splits, trained],
+        lambda compress: compress(trained.value, prepared.typed, prepared.sets, spec, seed=recipe.seed,
+                                  watch=work.watch),
+        lambda plain: {"told": plain["compression"]["told"], "forms": plain["compression"]["table"]},
+        keep=lambda store, made: {**encode(store, made.trained), "compression": plain_of(made.to_plain())},
+    )  # fmt: skip
+
+
+def _told_of(report: Made, trained: Made) -> Report:
+    """The report, and in it the table of the forms that were measured."""
+    told: Report = report.value
+    if "compression" in trained.plain:
+        return replace(told, curves={**told.curves, "compression": trained.plain["compression"]})
+    return told
 
 
 def finish(recipe: Recipe, work: _Work, prepared: Prepared, trained: Made, report: Made) -> dict[str, Any]:
@@ -376,7 +401,7 @@ def _page_contents(recipe: Recipe, prepared: Prepared, trained: Made, report: Ma
         "model digest": trained.digest,
     }
     return {
-        "report": report.value, "title": recipe.name, "trained": trained.value,
+        "report": _told_of(report, trained), "title": recipe.name, "trained": trained.value,
         "cleaning": prepared.cleaned.facts["summary"], "decisions": decisions,
         "data_facts": data_facts, "run_facts": run_facts,
     }  # fmt: skip
@@ -396,8 +421,9 @@ def _pack(
     }  # fmt: skip
     with store.scratch(".wright") as path:
         made = package(
-            trained.value, prepared.cleaned.value, path=path, name=recipe.name, report=report.value,
-            card=store.get(card.plain["card"]).decode(), facts=facts, train_rows=prepared.sets.train,
+            trained.value, prepared.cleaned.value, path=path, name=recipe.name,
+            report=_told_of(report, trained), card=store.get(card.plain["card"]).decode(), facts=facts,
+            train_rows=prepared.sets.train,
         )  # fmt: skip
         curl = curl_line(load(path), "http://127.0.0.1:8000")
         return {

@@ -15,6 +15,7 @@ from modelwright.core.spec import Spec
 from modelwright.core.store import check_name
 from modelwright.core.use import Use
 from modelwright.evaluation.base import EvaluateSpec
+from modelwright.packaging.spec import PackageSpec
 from modelwright.sequences.base import WindowSpec
 from modelwright.splitting.base import SplitSpec
 from modelwright.training.base import TrainSpec
@@ -43,6 +44,9 @@ class Recipe(Spec):
     split: SplitSpec = Field(default_factory=SplitSpec, description="which rows are held out, and the folds")
     train: TrainSpec = Field(default_factory=TrainSpec, description="which models are tried, and how long")
     evaluate: EvaluateSpec = Field(default_factory=EvaluateSpec, description="metrics, intervals and slices")
+    package: PackageSpec = Field(
+        default_factory=PackageSpec, description="whether smaller and faster forms are tried, and where it is to run"
+    )
     track: tuple[Use, ...] = Field(
         default=(), description="follow the run in tensorboard, mlflow or wandb: one of them, or a list"
     )

@@ -197,7 +197,20 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "card": Entry("modelwright.evaluation.card:model_card", 2),
         "page": Entry("modelwright.evaluation.report:report_page", 2),
     },
-    "packaging": {"package": Entry("modelwright.packaging.base:package")},
+    "packaging": {
+        "package": Entry("modelwright.packaging.base:package"),
+        "compress": Entry("modelwright.packaging.compression.base:compress"),
+    },
+    "compression": {
+        "lean_trees": Entry("modelwright.packaging.compression.lean_trees:COMPRESSION"),
+        "smaller_forest": Entry("modelwright.packaging.compression.smaller_forest:COMPRESSION"),
+        "prune": Entry("modelwright.packaging.compression.prune:COMPRESSION"),
+        "student": Entry("modelwright.packaging.compression.student:COMPRESSION"),
+        "int8_weights": Entry("modelwright.packaging.compression.int8_weights:COMPRESSION"),
+        "float16": Entry("modelwright.packaging.compression.float16:COMPRESSION"),
+        "dynamic_int8": Entry("modelwright.packaging.compression.dynamic_int8:COMPRESSION"),
+        "static_int8": Entry("modelwright.packaging.compression.static_int8:COMPRESSION"),
+    },
 }
 
 

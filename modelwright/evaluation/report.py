@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from modelwright.core.errors import UserError
 from modelwright.evaluation import pictures, text
 from modelwright.evaluation.figures import drawn, errors, figures, per_class, told_boxes
+from modelwright.evaluation.forms import forms
 from modelwright.evaluation.names import NAMES
 from modelwright.evaluation.showcase import MAX_EXAMPLE_BYTES, confused, examples
 from modelwright.evaluation.training_story import story
@@ -65,6 +66,7 @@ def report_page(
         "decisions": _decisions([*decisions, *report.decisions]),
         "cleaning": _cleaning(cleaning or ()),
         "candidates": _candidates(trained),
+        "forms": forms(report.curves.get("compression", {})),
         "data_facts": _facts(data_facts or {}),
         "run_facts": _run_facts(run_facts or {}),
         "curl": curl[:4000],

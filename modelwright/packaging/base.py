@@ -155,6 +155,7 @@ def _metrics(trained: Trained, report: Report | None) -> dict[str, Any]:
             "metrics": report.metrics,
             "baseline": report.baseline,
             "slices": report.slices,
+            **({"compression": report.curves["compression"]} if "compression" in report.curves else {}),
         }
     return told
 
