@@ -23,7 +23,7 @@ _SINGLE = {
     "Floor": "({t})mw_floor({a})", "Exp": "({t})mw_exp({a})", "Sqrt": "({t})mw_sqrt({a})", "Erf": "({t})mw_erf({a})",
     "Sigmoid": "({t})mw_sigmoid({a})", "Tanh": "({t})mw_tanh({a})", "IsNaN": "mw_is_nan({a})",
     "Relu": "({t})mw_relu({a})", "Abs": "({t})mw_abs({a})", "IsInf": "mw_is_infinite({a})",
-    "Reciprocal": "(({t})1 / {a})",
+    "Reciprocal": "(({t})1 / {a})", "Sin": "({t})mw_sin({a})", "Cos": "({t})mw_cos({a})",
 }  # fmt: skip
 _SAME = ("Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Dropout")
 
@@ -44,9 +44,9 @@ def write_step(writer: Writer, step: Step) -> None:
 
 def helper(writer: Writer, text: str) -> str:
     """The same text; the functions of ours that it calls are noted."""
-    for name in ("exp", "floor", "sqrt", "erf", "sigmoid", "tanh", "relu", "abs", "is_nan", "is_infinite", "find"):
-        if f"mw_{name}(" in text:
-            writer.helpers.add(name)
+    from modelwright.packaging.targets._support import FUNCTIONS
+
+    writer.helpers.update(name for name in FUNCTIONS if f"mw_{name}(" in text)
     return text
 
 
@@ -103,7 +103,9 @@ def _least_or_most(writer: Writer, step: Step) -> None:
         if writer.value(name).constant is None:
             writer.buffer(name)  # each is read twice
     a, b = (broadcast(writer, name, out.shape) for name in step.inputs)
-    writer.define(out.name, lambda index: f"({a(index)} {sign} {b(index)} ? {a(index)} : {b(index)})")
+    writer.define(
+        out.name, lambda index: f"({a(index)} {sign} {b(index)} || {a(index)} != {a(index)} ? {a(index)} : {b(index)})"
+    )
 
 
 def _pow(writer: Writer, step: Step) -> None:
@@ -135,6 +137,10 @@ def _moved(writer: Writer, step: Step) -> None:
         moved = np.broadcast_to(places, out.shape)
     elif step.operator == "Gather":
         moved = np.take(places, np.asarray(others[0]), axis=as_axis(step.attributes.get("axis", 0), places.ndim))
+    elif step.operator == "GatherND":
+        if step.attributes.get("batch_dims"):
+            raise unsupported("GatherND", "with batch_dims")
+        moved = places[tuple(np.moveaxis(np.asarray(others[0]), -1, 0))]
     else:
         moved = _sliced(places, [np.asarray(other) for other in others if other is not None])
     writer.define(out.name, writer.at(source.name, np.asarray(moved).ravel()))
@@ -235,6 +241,49 @@ def _product_of(
     writer.text(f"  for (k = 0; k < {n_terms}; ++k) sum += {a}[{from_left}] * {b}[{from_right}];")
     writer.text(f"  {made}[{here}] = sum;")
     writer.text("}")
+
+
+def _einsum(writer: Writer, step: Step) -> None:
+    """Sums of products over the letters that the result does not have."""
+    equation = step.attributes["equation"].replace(" ", "")
+    sides, _, result = equation.partition("->")
+    letters = sides.split(",")
+    if "->" not in equation or "." in equation or any(len(set(side)) < len(side) for side in letters):
+        raise unsupported("Einsum", f"of {equation!r}")
+    inputs = [writer.value(name) for name in step.inputs]
+    lengths = {letter: length for side, value in zip(letters, inputs, strict=True)
+               for letter, length in zip(side, value.shape, strict=True)}  # fmt: skip
+    summed = "".join(letter for letter in lengths if letter not in result)
+    where = {**_digits("j", result, lengths), **_digits("k", summed, lengths)}
+    terms = [
+        f"{writer.buffer(value.name)}[{_place(side, lengths, where)}]"
+        for side, value in zip(letters, inputs, strict=True)
+    ]
+    out = writer.value(step.outputs[0])
+    made = writer.room(out.name)
+    writer.text(f"for (j = 0; j < {out.size}; ++j) {{")
+    writer.text(f"  {c_type(out.dtype)} sum = 0;")
+    n_terms = _product(tuple(lengths[letter] for letter in summed))
+    writer.text(f"  for (k = 0; k < {n_terms}; ++k) sum += {' * '.join(terms)};")
+    writer.text(f"  {made}[j] = sum;")
+    writer.text("}")
+
+
+def _digits(index: str, letters: str, lengths: dict[str, int]) -> dict[str, str]:
+    """C for each letter's place within an index that runs over all of them."""
+    made = {}
+    for place, letter in enumerate(letters):
+        inner = _product(tuple(lengths[other] for other in letters[place + 1 :]))
+        digit = index if inner == 1 else f"{index} / {inner}"
+        made[letter] = "0" if lengths[letter] == 1 else digit if place == 0 else f"{digit} % {lengths[letter]}"
+    return made
+
+
+def _place(letters: str, lengths: dict[str, int], where: dict[str, str]) -> str:
+    place = "0"
+    for letter in letters:
+        place = where[letter] if place == "0" else f"({place}) * {lengths[letter]} + {where[letter]}"
+    return place
 
 
 def _softmax(writer: Writer, step: Step) -> None:
@@ -365,7 +414,8 @@ def _trees(writer: Writer, step: Step) -> None:
 
 WRITERS: dict[str, Callable[[Writer, Step], None]] = {
     "Cast": _cast, "Where": _where, "Clip": _clip, "Min": _least_or_most, "Max": _least_or_most, "Pow": _pow,
-    "Transpose": _moved, "Expand": _moved, "Slice": _moved, "Gather": _gather, "Concat": _concat,
+    "Transpose": _moved, "Expand": _moved, "Slice": _moved, "Gather": _gather, "GatherND": _moved,
+    "Concat": _concat, "Einsum": _einsum,
     "MatMul": _matmul, "Gemm": _gemm, "Softmax": _softmax, "BatchNormalization": _batch_norm,
     "ReduceSum": _reduced, "ReduceMean": _reduced, "ReduceMax": _reduced, "ReduceMin": _reduced,
     "ReduceSumSquare": _reduced, "LabelEncoder": _find, "OneHotEncoder": _one_hot, "TreeEnsembleRegressor": _trees,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-NEEDS = {"sigmoid": ("exp",), "tanh": ("exp",), "erf": ("exp",), "find": ("order",), "date": ("floor",)}
+NEEDS = {
+    "sigmoid": ("exp",), "tanh": ("exp",), "erf": ("exp",), "find": ("order",), "date": ("floor",), "sin": ("floor",),
+    "cos": ("floor", "sin"),
+}  # fmt: skip
 
 FUNCTIONS = {
     "is_nan": "static int mw_is_nan(double x) { return x != x; }",
@@ -59,6 +62,20 @@ static double mw_erf(double x) {
   for (n = 0; n < 6; ++n) root = 0.5 * (root + x / root);
   return root * scale;
 }""",
+    "sin": """/* A series over at most half a turn */
+static double mw_sin(double x) {
+  const double turns = mw_floor(x * 0.15915494309189535 + 0.5);
+  const double rest = (x - turns * 6.283185307179586232) - turns * 2.449293598294706414e-16;
+  const double squared = rest * rest;
+  double term = rest, sum = rest;
+  int n;
+  for (n = 2; n < 26; n += 2) {
+    term *= -squared / (n * (n + 1));
+    sum += term;
+  }
+  return sum;
+}""",
+    "cos": "static double mw_cos(double x) { return mw_sin(x + 1.5707963267948966); }",
     "date": """/* A part of a moment in seconds since 1970 (Hinnant, Low-Level Date Algorithms) */
 static double mw_date(double seconds, double origin, int part) {
   const double days = mw_floor(seconds / 86400), shifted = days + 719468, era = mw_floor(shifted / 146097);

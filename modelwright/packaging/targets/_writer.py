@@ -5,6 +5,7 @@ Arrays live in one static piece of memory a type; two that are never needed at o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -28,16 +29,13 @@ Read = Callable[[str], str]
 """C for the element of a value at an index, itself C."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Buffer:
-    """One array in the shared memory: from which statement to which it is needed, and where it lies."""
+    """One array in the shared memory."""
 
     name: str
     kind: str
     size: int
-    first: int
-    last: int
-    place: int = 0
 
 
 @dataclass
@@ -51,6 +49,7 @@ class Writer:
     table_bytes: int = 0
     _reads: dict[str, Read] = field(default_factory=dict)
     _buffers: dict[str, Buffer] = field(default_factory=dict)
+    _scratch: list[Buffer] = field(default_factory=list)
     _shared: dict[tuple[str, bytes], str] = field(default_factory=dict)
 
     def value(self, name: str) -> Value:
@@ -140,52 +139,58 @@ class Writer:
             read = self._reads[name]
             made = self.room(name)
             self.text(f"for (i = 0; i < {value.size}; ++i) {made}[i] = {read('i')};")
-        return self._use(self._buffers[name])
+        return self._buffers[name].name
 
     def room(self, name: str) -> str:
         """An array for a value that is not filled yet."""
         value = self.value(name)
         made = self.scratch(value.size, c_type(value.dtype))
         self._buffers[name] = made
-        self._reads[name] = lambda index: f"{self._use(made)}[{index}]"
+        self._reads[name] = lambda index: f"{made.name}[{index}]"
         return made.name
 
     def scratch(self, size: int, kind: str) -> Buffer:
         """An array that no value has a name for."""
-        made = Buffer(f"v{len(self._names())}", kind, size, len(self.body), len(self.body))
-        self._buffers[f" {made.name}"] = made
+        made = Buffer(f"v{len(self._scratch)}", kind, size)
+        self._scratch.append(made)
         return made
-
-    def _names(self) -> list[Buffer]:
-        return list({id(buffer): buffer for buffer in self._buffers.values()}.values())
-
-    def _use(self, buffer: Buffer) -> str:
-        buffer.last = max(buffer.last, len(self.body))
-        return buffer.name
 
     def laid_out(self) -> tuple[list[str], dict[str, str], int]:
         """Static memory, pointers into it by name, and its bytes. Each array takes the lowest free place."""
         sizes: dict[str, int] = {}
-        placed: list[Buffer] = []
-        for buffer in sorted(self._names(), key=lambda item: item.first):
+        placed: list[tuple[Buffer, int, int]] = []
+        lives = _lives(self.body)
+        for buffer in self._scratch:
+            first, last = lives.get(buffer.name, (0, 0))
             taken = sorted(
-                (other.place, other.place + other.size)
-                for other in placed
-                if other.kind == buffer.kind and other.last >= buffer.first
+                (start, start + other.size)
+                for other, start, end in placed
+                if other.kind == buffer.kind and end >= first
             )
             place = 0
             for start, end in taken:
                 if place + buffer.size <= start:
                     break
                 place = max(place, end)
-            buffer.place = place
-            placed.append(buffer)
+            placed.append((buffer, place, last))
             sizes[buffer.kind] = max(sizes.get(buffer.kind, 0), place + buffer.size)
         memory = [f"static {kind} {_memory(kind)}[{size}];" for kind, size in sorted(sizes.items())]
         pointers = {
-            item.name: f"{item.kind} *const {item.name} = {_memory(item.kind)} + {item.place};" for item in placed
+            item.name: f"{item.kind} *const {item.name} = {_memory(item.kind)} + {place};" for item, place, _ in placed
         }
         return memory, pointers, sum(C_BYTES[kind] * size for kind, size in sizes.items())
+
+
+def _lives(body: list[str]) -> dict[str, tuple[int, int]]:
+    """In which statement each array is first and last spoken of; a loop is one statement."""
+    lives: dict[str, tuple[int, int]] = {}
+    number = depth = 0
+    for line in body:
+        for name in re.findall(r"\bv\d+\b", line):
+            lives[name] = (lives.get(name, (number, 0))[0], number)
+        depth += line.count("{") - line.count("}")
+        number += depth == 0
+    return lives
 
 
 def _memory(kind: str) -> str:

@@ -64,6 +64,7 @@ def embedded_source(model: Model) -> Source:
     _steps(writer, writer.plan)
     out = writer.plan.outputs[0]
     answer = writer.buffer(out)
+    writer.text(f"for (i = 0; i < {writer.value(out).size}; ++i) answer[i] = {answer}[i];")
     memory, pointers, memory_bytes = writer.laid_out()
     if writer.table_bytes > MAX_TABLE_BYTES:
         raise UserError(
@@ -73,7 +74,7 @@ def embedded_source(model: Model) -> Source:
     return Source(
         name=name,
         header=_header(signature, name, writer, out),
-        code=_code(signature, name, writer, (memory, pointers), (rows, answer, out)),
+        code=_code(signature, name, writer, (memory, pointers), (rows, out)),
         table_bytes=writer.table_bytes,
         memory_bytes=memory_bytes,
     )
@@ -220,15 +221,15 @@ def _code(
     name: str,
     writer: Writer,
     room: tuple[list[str], dict[str, str]],
-    body: tuple[list[str], str, str],
+    body: tuple[list[str], str],
 ) -> str:
     from modelwright.packaging.targets._support import support
 
-    (memory, pointers), (rows, answer, out) = room, body
+    (memory, pointers), (rows, out) = room, body
     columns, value = columns_of(signature), writer.value(out)
     kind = "float" if value.dtype.itemsize == 4 else "double"
     sums = max((int(item.split()[1]) for item in writer.helpers if item.startswith("sums ")), default=0)
-    statements = [*rows, *writer.body, f"for (i = 0; i < {value.size}; ++i) answer[i] = {answer}[i];"]
+    statements = [*rows, *writer.body]
     used = "\n".join([*statements, *_decision(signature)])
     counters = [letter for letter in "ijkr" if re.search(rf"\b{letter}\b", used)]
     local = [f"int {', '.join(counters)};"]
