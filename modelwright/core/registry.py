@@ -196,6 +196,12 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "evaluate": Entry("modelwright.evaluation.base:evaluate", 2),
         "card": Entry("modelwright.evaluation.card:model_card", 2),
         "page": Entry("modelwright.evaluation.report:report_page", 2),
+        "measures": Entry("modelwright.evaluation.catalogue:measures_of"),
+    },
+    "monitoring": {
+        "profile": Entry("modelwright.monitoring.reference:profile"),
+        "compare": Entry("modelwright.monitoring.base:compare"),
+        "decide": Entry("modelwright.monitoring.decide:decide"),
     },
     "packaging": {
         "package": Entry("modelwright.packaging.base:package"),

@@ -28,6 +28,8 @@ ENVIRONMENT = (
 NETWORK_ENVIRONMENT = ("torch", "pillow", "soundfile", "tokenizers")
 N_PROFILED = 1000
 """Of columns of files, so many training rows are profiled: pictures are opened for it."""
+N_ANSWERED = 20_000
+"""Rows not trained on that are answered for monitoring's reference, at the most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +112,7 @@ def _members(
     return {
         "model.onnx": trained.graph,
         "signature.json": _json(trained.signature.to_plain()),
-        "metrics.json": _json(_metrics(trained, report)),
+        "metrics.json": _json(_metrics(trained, report) | {"reference": _reference(trained, cleaned, row_ids)}),
         "profile.json": _json(_profile(cleaned, row_ids, model.columns, targets)),
         "environment.json": _json(_environment(trained.signature)),
         "decisions.json": _json(decisions),
@@ -181,6 +183,29 @@ def _profile(cleaned: Cleaned, row_ids: np.ndarray, columns: tuple[str, ...], ta
         frame = cleaned.kept.table.filter(pl.col(ROW_ID).is_in(wanted.implode())).select(some).collect()
         told |= profile(frame, {name: kinds[name] for name in some})
     return {name: told[name] for name in names}
+
+
+def _reference(trained: Trained, cleaned: Cleaned, row_ids: np.ndarray) -> dict[str, Any]:
+    """What monitoring compares served rows with: bins of the training rows, and answers to rows not trained on."""
+    import numpy as np
+    import polars as pl
+
+    from modelwright.core import registry
+    from modelwright.core.data import ROW_ID
+
+    kept = cleaned.kept
+    others = np.setdiff1d(kept.row_ids, row_ids)
+    most = N_PROFILED if trained.signature.arrays else N_ANSWERED
+    places = np.unique(np.linspace(0, max(0, len(others) - 1), min(len(others), most)).astype(int))
+    held_out = answers = None
+    target = trained.task.target
+    if len(places) and target in kept.schema and trained.task.kind in ("binary", "multiclass", "regression"):
+        held_out = kept.take(others[places])
+        known = held_out.frame.filter(pl.col(target).is_not_null())[ROW_ID].to_numpy()
+        held_out = held_out.take(known)
+        answers = trained.predict(held_out) if len(known) else None
+    told: dict[str, Any] = registry.get("monitoring", "profile")(kept, row_ids, held_out, trained.signature, answers)
+    return told
 
 
 def _data_facts(cleaned: Cleaned, row_ids: np.ndarray, target: str, facts: Mapping[str, Any]) -> dict[str, Any]:

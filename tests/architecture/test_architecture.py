@@ -27,6 +27,7 @@ STAGES = (
     "training",
     "evaluation",
     "packaging",
+    "monitoring",
     "tracking",
 )
 HEAVY = {
