@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelwright_runtime.errors import UserError, WrightError
@@ -110,7 +111,7 @@ def _serve(options: argparse.Namespace) -> None:
 
     alone = options.workers == 1
     served: list[Served] = [opened(path) if alone else path for path in options.packages]
-    token = os.environ.get("WRIGHT_TOKEN") or None
+    token = token_of(os.environ)
 
     def ready(address: str) -> None:
         names = [getattr(one, "name", str(one)) for one in served]
@@ -122,6 +123,28 @@ def _serve(options: argparse.Namespace) -> None:
 
     serve(served, host=options.host, port=options.port, token=token, ready=ready, workers=options.workers,
           limits=limits_of(options), tls=tls_of(options))  # fmt: skip
+
+
+def token_of(environment: Mapping[str, str]) -> str | None:
+    """The token callers must send: `WRIGHT_TOKEN`, or the first line of the file that `WRIGHT_TOKEN_FILE` names.
+
+    Raises `UserError("serve.token")` when that file cannot be read: a server that was to have a token never starts
+    without one.
+
+    >>> token_of({"WRIGHT_TOKEN": "sixteen-letters-"}), token_of({})
+    ('sixteen-letters-', None)
+    """
+    place = environment.get("WRIGHT_TOKEN_FILE")
+    if environment.get("WRIGHT_TOKEN") or not place:
+        return environment.get("WRIGHT_TOKEN") or None
+    try:
+        lines = Path(place).read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = getattr(problem, "strerror", None) or "it is no ASCII text"
+        raise UserError("serve.token", f"the token's file {place} cannot be read: {reason}.") from None
+    if not lines or not lines[0].strip():
+        raise UserError("serve.token", f"the token's file {place} is empty.")
+    return lines[0].strip()
 
 
 def _predict(options: argparse.Namespace) -> None:

@@ -41,17 +41,18 @@ class Limits:
     max_queue_rows: int = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
-    """A whole request. Header names are lower case."""
+    """A whole request. Header names are lower case. `known` is what the service found out from its head."""
 
     method: str
     path: str
     headers: Mapping[bytes, bytes]
     body: bytes = b""
+    known: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response:
     """A whole answer."""
 
@@ -140,6 +141,7 @@ class Connection(asyncio.Protocol):
         self.in_head = True
         self.in_message = True
         self.early: Response | None = None
+        self.request = Request("", "", self.headers)
 
     # asyncio's side --------------------------------------------------------------------------------------------
 
@@ -207,7 +209,9 @@ class Connection(asyncio.Protocol):
         if b"host" not in self.headers and self.parser.get_http_version() == "1.1":
             self._refuse(400, "request.http", "the request has no Host header.")
             return
-        self.early = self.hub.service.gate(self._request())
+        method = self.parser.get_method().decode("ascii", "replace")
+        self.request = Request(method, self.url.decode("latin-1"), self.headers)
+        self.early = self.hub.service.gate(self.request)
         has_body = b"transfer-encoding" in self.headers or self.headers.get(b"content-length", b"0") != b"0"
         if self.early is not None and has_body:
             self._close_with(self.early)
@@ -228,14 +232,10 @@ class Connection(asyncio.Protocol):
             return
         self.in_message = False
         self.in_head = True
-        keep_alive = self.parser.should_keep_alive()
-        self.waiting.append((self._request(bytes(self.body)), keep_alive, self.early))
+        self.request.body = bytes(self.body)
+        self.waiting.append((self.request, self.parser.should_keep_alive(), self.early))
         self.body = bytearray()
         self._go_on()
-
-    def _request(self, body: bytes = b"") -> Request:
-        method = self.parser.get_method().decode("ascii", "replace")
-        return Request(method, self.url.decode("latin-1"), self.headers, body)
 
     # answering ---------------------------------------------------------------------------------------------------
 

@@ -67,6 +67,7 @@ class Model:
         self._lists = frozenset(column for column in whole if readings[column].kind == "series")
         self._tasks = (signature.task, *signature.more_tasks)
         self.kinds: dict[str, str] = {column: readings[column].kind for column in self.columns}
+        self._known = frozenset(self.columns)
         self.plain_numbers = bool(self.columns) and set(self.kinds.values()) == {"number"}
         self._quick = QuickNumbers(self._numbers) if self._numbers else None
         self._picture = _picture_input(signature)
@@ -209,6 +210,8 @@ class Model:
                     "rows.shape",
                     f"row {index} is no object of column names and values; got {type(row).__name__}.",
                 )
+            if row.keys() == self._known:
+                continue
             for name in self.columns:
                 if name not in row:
                     raise self._missing(name, f"row {index}")

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -39,8 +39,7 @@ LONG_CELL = 1_000  # characters; a longer cell, such as a picture, is kept as it
 _encode = msgspec.msgpack.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """One answered request: `rows` as they were sent (dicts, or a float64 matrix in the order of `columns`), and the
     `answers` as columns. Of several rows the ids are `<id>.<position>`."""
 
@@ -281,16 +280,25 @@ class Recorder:
             kept = [name for name in columns if name not in hidden]
             if isinstance(asked.rows, np.ndarray):
                 listed = [dict(zip(columns, cells, strict=True)) for cells in listed]
-            rows = [[self._cell(name, row[name]) for name in kept] for row in listed]
+            elif isinstance(listed, Mapping):
+                cells_of = [value.tolist() if hasattr(value, "tolist") else value for value in listed.values()]
+                listed = [dict(zip(listed, cells, strict=True)) for cells in zip(*cells_of, strict=True)]
+            rows = [self._cells(kept, row) for row in listed]
             columns = tuple(kept)
         return [asked.id, asked.time_s, asked.version, asked.role, asked.latency_s, columns, rows,
                 {name: list(column) for name, column in asked.answers.items()}]  # fmt: skip
 
+    def _cells(self, names: Sequence[str], row: Mapping[str, Any]) -> list[Any]:
+        cells = [row[name] for name in names]
+        if not self.settings.hash and not {str, bytes}.intersection(map(type, cells)):
+            return cells
+        return [self._cell(name, cell) for name, cell in zip(names, cells, strict=True)]
+
     def _cell(self, name: str, cell: Any) -> Any:
         if name in self.settings.hash:
             return hashlib.blake2b(repr(cell).encode(), key=self.salt, digest_size=16).hexdigest()
-        if isinstance(cell, str) and len(cell) > LONG_CELL:
-            return "sha256:" + hashlib.sha256(cell.encode()).hexdigest()
+        if isinstance(cell, (str, bytes)) and len(cell) > LONG_CELL:
+            return "sha256:" + hashlib.sha256(cell.encode() if isinstance(cell, str) else cell).hexdigest()
         return cell
 
 

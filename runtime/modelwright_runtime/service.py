@@ -8,8 +8,9 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote
 
 import msgspec
@@ -41,6 +42,20 @@ class Asking:
     name: str
     tensors: bool
     version: int | None = None
+
+
+class Known(NamedTuple):
+    """What the head of a request has told: its path, the model that it asks, the format of its body."""
+
+    path: str
+    asking: Asking | None
+    kind: str
+
+
+@lru_cache(maxsize=256)
+def _format(content_type: bytes, tensors: bool) -> str | None:  # noqa: FBT001
+    kind = content_type.split(b";")[0].strip().lower()
+    return formats.JSON if tensors and kind == b"application/octet-stream" else formats.NAMES.get(kind)
 
 
 class Service:
@@ -134,10 +149,13 @@ class Service:
         if request.method != method and not (method == "GET" and request.method == "HEAD"):
             hint = "use GET, HEAD" if method == "GET" else "use POST"
             raise RequestError(405, "request.method", f"{path} does not take {request.method}.", hint)
+        kind = ""
         if method == "POST":
-            self._check_body_head(request.headers, tensors=asking is not None and asking.tensors)
+            kind = self._check_body_head(request.headers, tensors=asking is not None and asking.tensors)
+        request.known = Known(path, asking, kind)
 
-    def _check_body_head(self, headers: Mapping[bytes, bytes], *, tensors: bool) -> None:
+    def _check_body_head(self, headers: Mapping[bytes, bytes], *, tensors: bool) -> str:
+        """Refuse by length and type; the format of the body."""
         length = headers.get(b"content-length")
         if length is None and b"transfer-encoding" not in headers:
             raise RequestError(411, "request.length", "the request has no Content-Length.", "send a JSON body")
@@ -148,15 +166,15 @@ class Service:
                 f"the body has {int(length):,} bytes; at most {self.limits.max_body_bytes:,} are taken.",
                 "send the rows in several requests",
             )
-        kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        encoding = headers.get(b"content-encoding", b"identity").strip().lower()
-        known = kind in formats.NAMES or (tensors and kind == b"application/octet-stream")
-        if not known or encoding != b"identity":
-            given = (kind if encoding == b"identity" else encoding)[:60].decode("latin-1")
+        content_type, encoding = headers.get(b"content-type", b""), headers.get(b"content-encoding")
+        kind = _format(content_type, tensors)
+        if kind is None or (encoding is not None and encoding.strip().lower() != b"identity"):
+            given = (content_type if kind is None else encoding or b"")[:60].decode("latin-1")
             raise RequestError(
                 415, "request.type", f"the body must be plain JSON, JSON lines, CSV or Arrow; got {given}.",
                 "Content-Type: application/json",
             )  # fmt: skip
+        return kind
 
     # Answering -----------------------------------------------------------------------------------------------------
 
@@ -165,11 +183,11 @@ class Service:
 
         `alone` says that no other client is there to be waited for.
         """
-        asking = self._asking.get(_path(request))
-        if asking is None:
+        known: Known = request.known
+        if known.asking is None:
             return self.answer(request)
         try:
-            job = self._job(request, asking)
+            job = self._job(request, known.asking, known.kind)
         except RequestError as refused:
             return self._refused(refused)
         except WrightError as problem:
@@ -181,24 +199,30 @@ class Service:
 
     def is_slow(self, request: Request) -> bool:
         """Whether answering takes long: it is not done between the bytes of other connections."""
-        path = _path(request)
-        asking = self._asking.get(path)
-        if asking is None:
-            return path in ("/metrics", "/feedback", "/status")
-        route = self.routes.get(asking.name)
-        if len(request.body) > _SMALL_BODY_BYTES or route is None or bool(route.model.signature.arrays):
+        known: Known = request.known
+        if known.asking is None:
+            return known.path in ("/metrics", "/feedback", "/status")
+        if len(request.body) > _SMALL_BODY_BYTES or known.kind != formats.JSON:
             return True
-        kind = request.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        return formats.NAMES.get(kind, formats.JSON) != formats.JSON
+        route = self.routes.get(known.asking.name)
+        return route is None or bool(route.model.signature.arrays)
+
+    def whole(self, request: Request) -> Response:
+        """Gate and answer a request that is there whole, for who has it from another server."""
+        length = {b"content-length": str(len(request.body)).encode()}
+        request.headers = {**request.headers, **length} if request.method == "POST" else request.headers
+        return self.gate(request) or self.answer(request)
 
     def answer(self, request: Request) -> Response:
         """Answer a request that has passed the gate, from a thread or between others."""
-        path = _path(request)
-        asking = self._asking.get(path)
+        known: Known = request.known
+        asking = known.asking
         if asking is None:
-            _, handler = self._constants[path]
+            if known.path not in self._constants:  # the routes were replaced meanwhile
+                return self.refusal(404, "request.path", f"there is nothing at {known.path[:100]} any more.")
+            _, handler = self._constants[known.path]
             return self._guarded(lambda: handler(request))
-        return self._guarded(lambda: answer(self._job(request, asking)))
+        return self._guarded(lambda: answer(self._job(request, asking, known.kind)))
 
     def _guarded(self, do: Callable[[], Response]) -> Response:
         """The answer, or the refusal that says what is wrong; a defect of ours must not take the server down."""
@@ -228,7 +252,7 @@ class Service:
     def _problem(self, problem: WrightError) -> Response:
         return Response(422 if isinstance(problem, UserError) else 500, _encode(problem.as_plain()))
 
-    def _job(self, request: Request, asking: Asking) -> Job:
+    def _job(self, request: Request, asking: Asking, kind: str) -> Job:
         began_s = time.perf_counter()
         route = self.routes.get(asking.name)
         if route is None:
@@ -239,7 +263,6 @@ class Service:
         key = _id(own_id) if own_id else f"{self._prefix}-{next(self._numbers):x}"
         if asking.tensors:
             return self._tensor_job(request, asking, route, key, began_s)
-        kind = formats.NAMES[request.headers.get(b"content-type", b"").split(b";")[0].strip().lower()]
         arm = _arm(route, asking.version, request, key)
         model = arm.model
         rows = (
@@ -254,7 +277,7 @@ class Service:
                 "send the rows in several requests",
             )  # fmt: skip
         wanted = request.headers.get(b"accept")
-        form = kind if wanted is None else _accepted(wanted, kind)
+        form = kind if wanted is None or wanted == b"*/*" else _accepted(wanted, kind)
         write = _json_answer if form == formats.JSON else lambda told: _other_answer(form, told)
         return Job(key, route, arm, rows, n_rows, write, self._problem, began_s)
 
@@ -322,8 +345,7 @@ class Service:
                 404, "request.feedback", f"what turned out to be true is not kept for {names[0][:100]!r}.",
                 "serve it from a deployment: `wright serve NAME`",
             )  # fmt: skip
-        kind = formats.NAMES[request.headers.get(b"content-type", b"").split(b";")[0].strip().lower()]
-        return Response(200, _encode({"kept": kept_feedback(request.body, kind, route)}))
+        return Response(200, _encode({"kept": kept_feedback(request.body, request.known.kind, route)}))
 
 
 def _arm(route: Route, version: int | None, request: Request, key: str) -> Arm:

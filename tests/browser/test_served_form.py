@@ -50,7 +50,7 @@ def served(service: Service) -> ThreadingHTTPServer:
             self._tell(Request("POST", self.path, {}, body), press=False)
 
         def _tell(self, request: Request, *, press: bool) -> None:
-            answer = service.refusal(404, "x", "x") if request.path == "/favicon.ico" else service.answer(request)
+            answer = service.refusal(404, "x", "x") if request.path == "/favicon.ico" else service.whole(request)
             body = answer.body
             if press:
                 body += b"<script>" + PRESS + b"</script>"

@@ -330,7 +330,7 @@ def test_the_command_line_takes_a_folder(folder: Path, photos: Path) -> None:
 
 
 def ask(service: Service, path: str, body: Any) -> tuple[int, Any]:
-    answer = service.answer(Request("POST", path, {}, json.dumps(body).encode()))
+    answer = service.whole(Request("POST", path, {}, json.dumps(body).encode()))
     return answer.status, json.loads(answer.body)
 
 
@@ -340,8 +340,10 @@ def test_a_served_model_says_the_same(models: dict[str, Model], name: str) -> No
     rows = models[name].facts["golden"]["rows"][:3]
     expected = json.loads(json.dumps(models[name].predict(rows).rows()))
     assert ask(service, "/predict", {"rows": rows})[1]["predictions"] == expected
-    assert service.is_slow(Request("POST", "/predict", {}, b""))
-    example = json.loads(service.answer(Request("GET", "/example.json", {})).body)
+    request = Request("POST", "/predict", {b"content-length": b"0"}, b"")
+    assert service.gate(request) is None
+    assert service.is_slow(request)
+    example = json.loads(service.whole(Request("GET", "/example.json", {})).body)
     status, answer = ask(service, f"/models/{name}/predict", example)
     assert status == 200 and len(answer["predictions"]) == 1
 
