@@ -91,7 +91,7 @@ def package(
     members["data.json"] = _json(_data_facts(cleaned, row_ids, trained.signature.task.target, facts or {}))
     members["card.md"] = (card or f"# {name}\n\nNo model card was written.\n").encode()
     data = archive_bytes(members, name=name)
-    return _written(Path(path), data, name)
+    return write_proved(Path(path), data)
 
 
 def _with_readings(signature: Signature, cleaned: Cleaned) -> Signature:
@@ -236,8 +236,11 @@ def _environment(signature: Signature) -> dict[str, str]:
     return found
 
 
-def _written(path: Path, data: bytes, name: str) -> Package:
-    """Prove the bytes under another name, then rename: what stands under `path` has always been replayed."""
+def write_proved(path: Path, data: bytes) -> Package:
+    """Write a package's bytes: proved under another name, then renamed, so what stands at `path` was replayed.
+
+    Raises what `load` raises, and leaves what was there before.
+    """
     from modelwright.core.store import disk_faults
     from modelwright_runtime.model import load
 
@@ -258,7 +261,7 @@ def _written(path: Path, data: bytes, name: str) -> Package:
             aside.unlink(missing_ok=True)
     return Package(
         path=path,
-        name=name,
+        name=model.name,
         digest=model.facts["digest"],
         size_bytes=len(data),
         largest_difference=model.facts["largest_difference"],
