@@ -29,6 +29,7 @@ From a raw table to a served model that stays healthy.
   wright plan data.csv --target price    what would be done, what is there already, and every decision's reason
   wright predict NAME rows.csv -o out.csv    answer rows: .csv, .parquet, .jsonl, or - for the terminal
   wright serve NAME                      answer over HTTP: POST /predict, a page at /, OpenAPI at /docs
+  wright export NAME --target embedded   for other places: C, .ort, docker, systemd, MLflow, layers; also: wright import
   wright list                            runs, packages and what they scored
   wright show NAME                       a run, model or package as a page; --changes for what was cleaned
   wright undo NAME -o raw.csv            the raw table back, cell for cell
@@ -401,12 +402,26 @@ def _gc(arguments: list[str], terminal: Terminal) -> None:
     terminal.freed(*collect_garbage(Store.open(options.store), grace_s=options.grace))
 
 
+def _export(arguments: list[str], terminal: Terminal) -> None:
+    from modelwright.export import export
+
+    export(arguments, terminal)
+
+
+def _import(arguments: list[str], terminal: Terminal) -> None:
+    from modelwright.export import import_
+
+    import_(arguments, terminal)
+
+
 COMMANDS: dict[str, Callable[[list[str], Terminal], None]] = {
     "up": _up,
     "run": _run,
     "plan": _plan,
     "predict": _predict,
     "serve": _serve,
+    "export": _export,
+    "import": _import,
     "list": _list,
     "show": _show,
     "undo": _undo,

@@ -138,6 +138,8 @@ def _told_of(report: Made, trained: Made) -> Report:
 
 def finish(recipe: Recipe, work: _Work, prepared: Prepared, trained: Made, report: Made) -> dict[str, Any]:
     """Write the pages, pack the model, and lay both where people look: `<store>/out/<name>/`."""
+    from modelwright.export import lay_out_targets
+
     inputs: list[Made | str | None] = [prepared.raw, prepared.cleaned, prepared.splits, trained, report, recipe.name]
     card = work.stage(
         "evaluation", "card", None, inputs,
@@ -161,6 +163,7 @@ def finish(recipe: Recipe, work: _Work, prepared: Prepared, trained: Made, repor
     _lay_out(work.store, package.plain["file"], file)
     _lay_out(work.store, page.plain["page"], folder / "report.html")
     _lay_out(work.store, card.plain["card"], folder / "card.md")
+    lay_out_targets(recipe, work, package, folder)
     work.store.point("packages", recipe.name, {"file": package.plain["file"], "run": work.record.id})
     return {**report.facts, "folder": str(folder), "package": str(file)}
 
