@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, checker, helper, load_from_string, numpy_helper
+from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, checker, helper, load_from_string, numpy_helper
 
 LEAST = 256
 """Smaller arrays are left as they are: nothing is won by them."""
@@ -122,6 +122,27 @@ def written(model: ModelProto) -> bytes:
     return encoded
 
 
+def _short(model: ModelProto) -> None:
+    """Tensors inside the graph under short names, and nothing of where it came from: it can be half of it."""
+    graph = model.graph
+    kept = {one.name for one in (*graph.input, *graph.output)} | {""}
+    if any(item.type == AttributeProto.GRAPH for node in graph.node for item in node.attribute):
+        return  # a graph within the graph may read any tensor by its name
+    short: dict[str, str] = {name: name for name in kept}
+    for name in [one.name for one in graph.initializer] + [name for node in graph.node for name in node.output]:
+        short.setdefault(name, np.base_repr(len(short), 36).lower())
+    for tensor in graph.initializer:
+        tensor.name = short[tensor.name]
+        tensor.doc_string = ""
+    for node in graph.node:
+        for names in (node.input, node.output):
+            changed = [short[name] for name in names]
+            del names[:]
+            names.extend(changed)
+        node.name = node.doc_string = ""
+        del node.metadata_props[:]
+
+
 def written_parts(model: ModelProto) -> bytes:
     """As `written`, unchecked: for a look at a tensor within the graph, whose type it need not say."""
     wanted = {output.name for output in model.graph.output}
@@ -141,5 +162,6 @@ def written_parts(model: ModelProto) -> bytes:
         del field[:]
         field.extend(copies)
     del model.graph.value_info[:]
+    _short(model)
     encoded: bytes = model.SerializeToString(deterministic=True)
     return encoded

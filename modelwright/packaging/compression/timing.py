@@ -43,13 +43,18 @@ def _repeats(call: Callable[[], object]) -> int:
     return max(1, min(200, int(BLOCK_S / max(time.thread_time() - began, 1e-6))))
 
 
-def speeds(taken: np.ndarray, n_originals: int) -> np.ndarray:
-    """How many times faster than the original each is, which stands first so many times: the median over the rounds.
+def fastest(taken: np.ndarray, n_sessions: int) -> tuple[np.ndarray, np.ndarray]:
+    """CPU seconds a call, and how many times faster than the first, of callables that stand `n_sessions` times each.
 
-    Two sessions of one graph can differ by a tenth, by where they lie in memory: the faster one is what counts.
+    Of the sessions of one graph the one with the least median counts; what is told is the median of the rounds' ratios.
+
+    >>> import numpy as np
+    >>> seconds, faster = fastest(np.array([[2.0, 4.0, 1.0, 3.0]]), 2)
+    >>> seconds.tolist(), faster.tolist()
+    ([2.0, 1.0], [1.0, 2.0])
     """
     import numpy as np
 
-    fastest = taken[:, :n_originals][:, np.median(taken[:, :n_originals], axis=0).argmin()]
-    found: np.ndarray = np.median(fastest[:, None] / taken, axis=0)
-    return found
+    medians = np.median(taken, axis=0).reshape(-1, n_sessions)
+    best = taken[:, np.arange(len(medians)) * n_sessions + medians.argmin(axis=1)]
+    return np.median(best, axis=0), np.median(best[:, :1] / best, axis=0)
