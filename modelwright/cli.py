@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 the system's fault, 2 the user's.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +30,11 @@ From a raw table to a served model that stays healthy.
   wright plan data.csv --target price    what would be done, what is there already, and every decision's reason
   wright predict NAME rows.csv -o out.csv    answer rows: .csv, .parquet, .jsonl, or - for the terminal
   wright serve NAME                      answer over HTTP: POST /predict, a page at /, OpenAPI at /docs
+  wright status NAME                     who answers, and every decision with its reason
+  wright feedback NAME truth.csv         what turned out to be true, by prediction id
+  wright monitor NAME                    score, drift and faults since the last look; --every 1h goes on
+  wright watch NAME                      the loop: look, retrain, promote, roll back (wright up --watch has it too)
+  wright retrain | challenge | promote | rollback NAME     the same by hand
   wright export NAME --target embedded   for other places: C, .ort, docker, systemd, MLflow, layers; also: wright import
   wright list                            runs, packages and what they scored
   wright show NAME                       a run, model or package as a page; --changes for what was cleaned
@@ -258,14 +264,22 @@ def _up(arguments: list[str], terminal: Terminal) -> None:
     parser = _run_parser(
         "up", "As `wright run`, and then serve on 127.0.0.1. The same command again serves at once.",
         "wright up homes.csv --target price", "wright up homes.csv --target price --port 8100",
+        "wright up recipe.yaml --watch",
     )  # fmt: skip
     parser.add_argument("--port", type=int, default=8000, help="the port to serve on; 0 takes a free one [8000]")
+    parser.add_argument("--watch", action="store_true", help="and run the loop: look, retrain, promote, roll back")
     options = parser.parse_args(arguments)
     from modelwright.lifecycle import run
+    from modelwright.operating.commands import serve_path, watched
+    from modelwright.operating.place import deploy
 
-    record = run(_recipe(options), store=options.store, watch=terminal.watch)
+    recipe = _recipe(options)
+    record = run(recipe, store=options.store, watch=terminal.watch)
     terminal.finished(record)
-    _serve_package(str(record.facts["package"]), terminal, host="127.0.0.1", port=options.port, token=None)
+    place = deploy(options.store, recipe.name)
+    loop = watched(recipe.name, options.store) if options.watch else contextlib.nullcontext()
+    with loop:
+        serve_path(str(place.folder), terminal, host="127.0.0.1", port=options.port, token=None)
 
 
 def _plan(arguments: list[str], terminal: Terminal) -> None:
@@ -308,29 +322,15 @@ def _predict(arguments: list[str], terminal: Terminal) -> None:
     terminal.predicted(n_rows, options.output, warnings)
 
 
-def _serve(arguments: list[str], terminal: Terminal) -> None:
-    parser = _parser(
-        "serve", "Answer over HTTP until Ctrl-C: POST /predict, a page at /, OpenAPI at /docs, GET /health.",
-        "wright serve income", "wright serve income.wright --port 0",
-        "WRIGHT_TOKEN=... wright serve income --host 0.0.0.0",
-    )  # fmt: skip
-    parser.add_argument("name", help="a run's name or a .wright file")
-    parser.add_argument("--host", default="127.0.0.1", help="another than loopback needs a token in WRIGHT_TOKEN")
-    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one [8000]")
-    options = parser.parse_args(arguments)
-    import os
+def _operate(name: str) -> Callable[[list[str], Terminal], None]:
+    """A command of a served model; they live in `modelwright/operating/commands.py`."""
 
-    token = os.environ.get("WRIGHT_TOKEN")
-    _serve_package(str(_package_path(options)), terminal, host=options.host, port=options.port, token=token)
+    def run(arguments: list[str], terminal: Terminal) -> None:
+        from modelwright.operating import commands
 
+        getattr(commands, name)(arguments, terminal, _parser)
 
-def _serve_package(path: str, terminal: Terminal, *, host: str, port: int, token: str | None) -> None:
-    from modelwright_runtime import load
-    from modelwright_runtime.server import serve
-
-    model = load(path)
-    serve([model], host=host, port=port, token=token, ready=lambda address: terminal.serving(model, address))
-    terminal.note("stopped; the same command serves again")
+    return run
 
 
 def _package_path(options: argparse.Namespace) -> Path:
@@ -419,7 +419,20 @@ COMMANDS: dict[str, Callable[[list[str], Terminal], None]] = {
     "run": _run,
     "plan": _plan,
     "predict": _predict,
-    "serve": _serve,
+    **{
+        name: _operate(name)
+        for name in (
+            "serve",
+            "status",
+            "feedback",
+            "monitor",
+            "watch",
+            "retrain",
+            "challenge",
+            "promote",
+            "rollback",
+        )
+    },
     "export": _export,
     "import": _import,
     "list": _list,

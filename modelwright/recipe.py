@@ -15,6 +15,7 @@ from modelwright.core.spec import Spec
 from modelwright.core.store import check_name
 from modelwright.core.use import Use
 from modelwright.evaluation.base import EvaluateSpec
+from modelwright.monitoring.spec import MonitorSpec
 from modelwright.packaging.spec import PackageSpec
 from modelwright.sequences.base import WindowSpec
 from modelwright.splitting.base import SplitSpec
@@ -22,7 +23,7 @@ from modelwright.training.base import TrainSpec
 
 STAGES = {
     "data": "collect", "clean": "clean", "sequences": "window", "split": "split", "train": "train",
-    "evaluate": "evaluate",
+    "evaluate": "evaluate", "monitor": "watch",
 }  # fmt: skip
 """The parts of a recipe and the verb that each configures."""
 
@@ -46,6 +47,9 @@ class Recipe(Spec):
     evaluate: EvaluateSpec = Field(default_factory=EvaluateSpec, description="metrics, intervals and slices")
     package: PackageSpec = Field(
         default_factory=PackageSpec, description="whether smaller and faster forms are tried, and where it is to run"
+    )
+    monitor: MonitorSpec = Field(
+        default_factory=MonitorSpec, description="how the served model is watched, and what follows from what is seen"
     )
     track: tuple[Use, ...] = Field(
         default=(), description="follow the run in tensorboard, mlflow or wandb: one of them, or a list"

@@ -87,6 +87,21 @@ class PromoteWhen(Spec):
     least_rows: int = Field(200, ge=10, description="labelled rows that both have answered, at the least")
 
 
+class Alert(Spec):
+    """One way to tell people of a decision; a webhook, an e-mail or a command of theirs.
+
+    >>> Alert.parse({"webhook": "https://chat.example/hook"}, where="alert").smtp
+    'localhost:25'
+    """
+
+    webhook: str | None = Field(
+        None, pattern=r"https?://[^\s]+", description="address that gets a JSON body of the decision"
+    )
+    email: str | None = Field(None, pattern=r"[^@\s]+@[^@\s]+", description="who gets a mail")
+    smtp: str = Field("localhost:25", description="host:port of the mail server")
+    command: tuple[str, ...] = Field((), description="program and arguments; it gets the decision as JSON on its input")
+
+
 class MonitorSpec(Spec):
     """How a served model is watched.
 
@@ -109,6 +124,7 @@ class MonitorSpec(Spec):
     retrain_when: RetrainWhen = Field(default_factory=RetrainWhen, description="what calls for a new model")
     promote_when: PromoteWhen = Field(default_factory=PromoteWhen, description="what a challenger must show")
     keep_watch: str = Field("1h", description="how long a promoted model is watched for a rollback")
+    alerts: tuple[Alert, ...] = Field((), description="who is told of decisions, besides the log")
     relabel: int = Field(100, ge=0, description="rows of a window that are asked to be labelled, at the most")
 
     @field_validator("every", "keep_watch")

@@ -1,0 +1,28 @@
+"""Operating: what keeps a served model healthy: deploy, look, decide, retrain, promote, roll back, replay."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelwright.operating.place import Place, deploy, place_of
+    from modelwright.operating.replay import Replayed, replay
+    from modelwright.operating.retrain import retrain
+    from modelwright.operating.supervise import step, supervise
+    from modelwright.operating.turn import Situation, Turn, turn
+    from modelwright.operating.window import served_rows
+
+_WHERE = {
+    "Place": "place", "deploy": "place", "place_of": "place", "Replayed": "replay", "replay": "replay",
+    "retrain": "retrain", "step": "supervise", "supervise": "supervise", "Situation": "turn", "Turn": "turn",
+    "turn": "turn", "served_rows": "window",
+}  # fmt: skip
+__all__ = ["Place", "Replayed", "Situation", "Turn", "deploy", "place_of", "replay", "retrain", "served_rows", "step",
+           "supervise", "turn"]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"modelwright.operating has no {name!r}")
+    return getattr(importlib.import_module(f"modelwright.operating.{_WHERE[name]}"), name)
