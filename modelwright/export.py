@@ -127,11 +127,14 @@ def _imported(place: str | None, pickled: str | None, rows: str | None, target: 
 
         read = read_layers if (Path(place) / "index.json").exists() else read_mlflow
         return read(place, output)
+    source = Path(pickled or place or "")
+    if not source.exists():
+        raise UserError("exchange.missing", f"there is nothing at {source}.", hint="check the path")
     if rows is None or target is None:
         raise UserError("cli.option", "a model of others needs --rows and --target, which say how its cells are read.")
-    from modelwright.packaging.exchange.foreign import package_foreign
+    from modelwright.foreign import package_foreign
 
-    return package_foreign(Path(pickled or place or ""), rows, target, output, unsafe_pickle=pickled is not None)
+    return package_foreign(source, rows, target, output, unsafe_pickle=pickled is not None)
 
 
 # In a run -----------------------------------------------------------------------------------------------------
