@@ -27,6 +27,9 @@ figure { position: relative; display: inline-block; margin: .4rem 0; }
 figure img { display: block; max-width: 100%; min-width: 96px; }
 figure .box { position: absolute; box-sizing: border-box; border: 2px solid #f40; color: #fff; font: 11px sans-serif; }
 figure .mask { position: absolute; inset: 0; width: 100%; height: 100%; opacity: .5; image-rendering: pixelated; }
+.plain { display: grid; grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)); gap: 0 1rem; }
+.field input { width: 100%; box-sizing: border-box; font: inherit; padding: .2rem .4rem; } small { color: #888; }
+.live { background: #8881; padding: .6rem .8rem; margin: 1rem 0; } .alarm { color: #d40; font-weight: bold; }
 .top { display: grid; grid-template-columns: max-content 12rem max-content; gap: .2rem .8rem; align-items: center; }
 table { border-collapse: collapse; } td, th { text-align: left; padding: .2rem .9rem .2rem 0; vertical-align: top; }
 """
@@ -41,6 +44,7 @@ SECURITY = (
 MOST_IN_A_LINE = 4_000
 """A longer row is not printed into a line for the shell: it is fetched from the server."""
 _MOST_SHOWN = 200
+MOST_FIELDS = 60
 
 
 def example_row(model: Model) -> dict[str, Any]:
@@ -234,8 +238,8 @@ def _seen(model: Model, name: str) -> str:
 
 
 def home_page(models: Sequence[Model]) -> str:
-    """A form per model, filled with a real row."""
-    parts = []
+    """Who answers now, how fast, and what monitoring says; and a form per model, filled with a real row."""
+    parts = ['<section id="live" aria-live="polite"></section>']
     for model in models:
         told = " and ".join(
             f"<b>{escape(task.target)}</b> ({task.kind})"
@@ -247,7 +251,7 @@ def home_page(models: Sequence[Model]) -> str:
         inner = fields or f'<textarea aria-label="rows" spellcheck="false">{escape(text)}</textarea>'
         given = f' data-row="{escape(json.dumps(row["rows"][0]))}"' if fields else ""
         parts.append(
-            f"<h2>{escape(model.name)}</h2><p>Predicts {told} from {columns}. "
+            f'<h2 data-model="{escape(model.name)}">{escape(model.name)}</h2><p>Predicts {told} from {columns}. '
             "This is a real row; change it and ask.</p>"
             f'<form data-path="/models/{escape(quote(model.name, safe=""))}/predict"{given}>{inner}'
             "<p><button>Predict</button></p><output></output></form>"
@@ -256,9 +260,9 @@ def home_page(models: Sequence[Model]) -> str:
 
 
 def _fields(model: Model) -> str:
-    """One field per column, where some are files or series; "" for a plain table, whose row is a text."""
+    """One field per column, with what training saw beside it; "" for very wide tables, whose row is a text."""
     kinds = {reading.column: reading.kind for reading in model.signature.readings}
-    if all(kinds[name] not in ("image", "audio", "series") for name in model.columns):
+    if len(model.columns) > MOST_FIELDS:
         return ""
     row, parts = example_row(model), []
     for name in model.columns:
@@ -270,9 +274,16 @@ def _fields(model: Model) -> str:
             text = value if isinstance(value, str) else json.dumps(value)
             field = f'<textarea spellcheck="false" {mark}>{escape("" if value is None else text)}</textarea>'
         else:
-            field = f'<input {mark} value="{escape("" if value is None else str(value))}">'
-        parts.append(f'<div class="field"><b>{escape(name)}</b>{field}</div>')
-    return "".join(parts)
+            levels = model.signature.levels.get(name, ())[:_MOST_SHOWN]
+            options = "".join(f'<option value="{escape(level)}"></option>' for level in levels)
+            known = f'<datalist id="levels-{len(parts)}">{options}</datalist>' if levels else ""
+            listed = f' list="levels-{len(parts)}"' if levels else ""
+            field = f'<input {mark}{listed} value="{escape("" if value is None else str(value))}">{known}'
+        seen = _column(model, name)["description"]
+        parts.append(f'<div class="field"><b>{escape(name)}</b>{field} <small>{escape(_cut(seen))}</small></div>')
+    inner = "".join(parts)
+    whole = any(kinds[name] in ("image", "audio", "series", "text") for name in model.columns)
+    return inner if whole else f'<div class="plain">{inner}</div>'
 
 
 def docs_page(models: Sequence[Model], described: dict[str, Any]) -> str:

@@ -182,6 +182,7 @@ def _arm(folder: Path, state: Deployment, number: int, role: str, before: Route 
                 return arm
             return Arm(name=state.name, version=number, role=role, model=arm.model, tally=arm.tally)
     model = load(deployments.package_path(folder, state.version(number)))
+    model.name = state.name  # a version may have been made under another name
     return Arm(name=state.name, version=number, role=role, model=model)
 
 

@@ -85,4 +85,40 @@ for (const form of document.querySelectorAll("form")) {
     } catch (problem) { out.textContent = String(problem); }
   });
 }
+const live = document.getElementById("live");
+const milliseconds = (seconds) => seconds === null ? "-" : (1000 * seconds).toPrecision(2) + " ms";
+const cell = (row, text) => row.append(make("td", text));
+const showStatus = (told) => {
+  live.replaceChildren();
+  for (const one of told.models) {
+    const box = make("div", undefined, "live"), table = make("table"), head = make("tr");
+    const way = one.mode === "shadow" ? "" : " (" + one.mode + " " + Math.round(100 * one.share) + " %)";
+    for (const name of ["", "version", "rows", "refused", "median", "99 of 100"]) head.append(make("th", name));
+    table.append(head);
+    for (const arm of one.arms) {
+      const row = make("tr");
+      cell(row, arm.role + (arm.role === "challenger" ? way || " (shadow)" : ""));
+      for (const text of [arm.version, arm.rows, arm.errors]) cell(row, String(text));
+      for (const bound of [arm.p50_s, arm.p99_s]) cell(row, bound === null ? "-" : "under " + milliseconds(bound));
+      table.append(row);
+    }
+    box.append(make("b", one.model), table);
+    const report = one.monitor && one.monitor.report;
+    if (report) {
+      box.append(make("p", one.monitor.kind + ": " + one.monitor.words, report.alarm ? "alarm" : undefined));
+      box.append(make("p", report.words));
+      const moved = report.columns.filter((column) => column.moved > 0.01);
+      moved.sort((one, other) => other.at_risk - one.at_risk);
+      for (const column of moved.slice(0, 5)) box.append(make("div", column.name + ": " + column.words));
+    } else if (one.revision) box.append(make("p", "not yet monitored: wright monitor " + one.model));
+    live.append(box);
+  }
+};
+const ask = async () => {
+  try {
+    const answer = await fetch("/status");
+    if (answer.ok) showStatus(await answer.json());
+  } catch (problem) { live.replaceChildren(make("p", "the server does not answer", "alarm")); }
+};
+if (live) { ask(); setInterval(ask, 2000); }
 """
