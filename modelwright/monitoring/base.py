@@ -76,7 +76,8 @@ def compare(
     if measured is not None and measured.p is not None:
         parts["score"] = measured.p
     p = joint(parts)
-    harm, how = harm_of(reference, measured, expected, columns)
+    guess = guess_of(expected, columns, edge)
+    harm, how = harm_of(measured, guess)
     noticed = p <= spec.alarm_rate
     faults = drift.faults_of(reference, sketch, columns, absent)
     grave = any(_is_grave(fault, reference, edge, spec) for fault in faults)
@@ -97,7 +98,7 @@ def compare(
         noticed=noticed,
         harm=harm,
         harm_how=how,
-        alarm=bool(grave or (noticed and harm is not None and harm >= spec.least_harm)),
+        alarm=grave or is_alarm(parts, measured, guess, harm, spec),
         measured=measured,
         unlabelled=expected,
         slices=slices,
@@ -142,22 +143,36 @@ def _edge(reference: Reference) -> float:
     return abs(reference.score - base) / scale_of(metric, reference.score)
 
 
-def harm_of(
-    reference: Reference, measured: Measured | None, expected: Unlabelled, columns: tuple[Moved, ...]
-) -> tuple[float | None, str]:
-    """What the change costs in the primary metric, and how that is known.
+def guess_of(expected: Unlabelled, columns: tuple[Moved, ...], edge: float) -> float:
+    """The loss to expect without labels, in the units of a drop.
 
-    Without labels it is the larger of what the confidence tells and of what the moved columns put at risk (their
-    importance times the share of rows moved, times what the model is better than its baseline). With labels both
-    are weighed by their variances: few labels lean on the expectation, many stand alone.
+    Where rows moved within what was learned, the model's confidence tells what that does. It cannot be trusted about
+    cells that training hardly had (missing, unseen, out of range): of those each column's importance is lost. Where
+    there is no confidence (values), all that moved counts.
     """
-    at_risk = sum(one.at_risk for one in columns)
-    guess = max(at_risk, expected.drop or 0.0)
+    if expected.drop is None:
+        return sum(one.at_risk for one in columns)
+    return max(0.0, expected.drop) + edge * sum(one.importance * one.strange for one in columns)
+
+
+def harm_of(measured: Measured | None, guess: float) -> tuple[float, str]:
+    """What the change costs, and how that is known: a few labels are weighed against the guess by their variances."""
     if measured is None or measured.drop is None or measured.drop_high is None:
         return guess, "expected"
     variance = ((measured.drop_high - measured.drop) / 1.96) ** 2
-    share = GUESS**2 / (GUESS**2 + variance)
+    doubt = (GUESS + 0.5 * guess) ** 2
+    share = doubt / (doubt + variance)
     return share * measured.drop + (1 - share) * guess, "measured"
+
+
+def is_alarm(parts: dict[str, float], measured: Measured | None, guess: float, harm: float, spec: MonitorSpec) -> bool:
+    """The score has surely dropped, or a noticed change is expected to harm and labels do not deny it."""
+    alpha, least = spec.alarm_rate, spec.least_harm
+    if measured is not None and measured.p is not None and measured.drop is not None:
+        weight = WEIGHTS["score"] / sum(WEIGHTS[name] for name in parts)
+        if measured.p <= weight * alpha and measured.drop >= least:
+            return True
+    return joint(parts) <= alpha and guess >= least and harm >= least
 
 
 def _is_grave(fault: Fault, reference: Reference, edge: float, spec: MonitorSpec) -> bool:

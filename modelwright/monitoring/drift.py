@@ -52,7 +52,7 @@ def tests_of(reference: Reference, sketch: Sketch, rng: np.random.Generator) -> 
     told_missing: set[str] = set()
     for view in views:
         counted = sketch.columns[view.name]
-        tables.append((np.array([*counted.counts, counted.n_unseen]), np.array([*view.counts, 0])))
+        tables.append((_with_unseen(counted), np.array(view.counts)))
         n_now = 0 if view.column in told_missing else counted.n_rows  # a column's gaps are tested once
         told_missing.add(view.column)
         tables.append(
@@ -72,6 +72,7 @@ def _blocks(reference: Reference, sketch: Sketch, views: list[View], p: Floats) 
     blocks: list[NDArray[np.float32]] = []
     for index, view in enumerate(views):
         codes = np.concatenate([now[view.name], then[view.name]]) if view.name in then else now[view.name]
+        codes = np.where(codes == UNSEEN, np.uint8(len(view.levels)), codes)
         if np.isfinite(p[2 * index]):
             there = (codes != MISSING).astype(np.float32)
             kinds = np.unique(codes[codes != MISSING])
@@ -97,8 +98,10 @@ def moved(reference: Reference, sketch: Sketch, tests: Tests, edge: float) -> tu
 
 def _moved(view: View, counted: Counts, importance: float, edge: float, p: tuple[float, float]) -> Moved:
     n, m = max(1, counted.n_rows), max(1, view.n_rows)
-    now = np.array([*counted.counts, counted.n_unseen, counted.n_missing], dtype=float) / n
-    then = np.array([*view.counts, 0, view.n_missing], dtype=float) / m
+    now = np.array([*_with_unseen(counted), counted.n_missing], dtype=float) / n
+    gone = view.n_missing / m
+    there = np.array(view.counts, dtype=float) * ((1 - gone) / max(1, sum(view.counts)))
+    then = np.array([*there, gone])
     share = excess(now, then, n, m)
     outside = (counted.n_below + counted.n_above) / n
     missing, missing_then = now[-1], then[-1]
@@ -118,9 +121,24 @@ def _moved(view: View, counted: Counts, importance: float, edge: float, p: tuple
         p=_or_none(p[0]),
         p_missing=_or_none(p[1]),
         moved=share,
+        strange=_strange(view, counted),
         at_risk=importance * edge * share,
         words=_words(view, counted, share, missing, missing_then),
     )
+
+
+def _with_unseen(counted: Counts) -> NDArray[np.int64]:
+    """Rows by bin, levels that the reference never saw among the other ones: some are never seen by any sample."""
+    return np.array([*counted.counts[:-1], counted.counts[-1] + counted.n_unseen], dtype=np.int64)
+
+
+def _strange(view: View, counted: Counts) -> float:
+    """The share of cells that are missing, unseen or out of range, beyond what the reference lets one expect."""
+    n, m = max(1, counted.n_rows), max(1, view.n_rows)
+    grown = max(0.0, counted.n_missing / n - view.n_missing / m - 2 * (0.25 / n + 0.25 / m) ** 0.5)
+    unseen = max(0.0, counted.n_unseen / n - 3 * view.n_once / m)
+    outside = max(0.0, (counted.n_below + counted.n_above) / n - 5 / m)
+    return float(min(1.0, grown + unseen + outside))
 
 
 def excess(now: Floats, then: Floats, n: int, m: int) -> float:
@@ -196,7 +214,8 @@ def faults_of(reference: Reference, sketch: Sketch, columns: tuple[Moved, ...], 
         if one.unreadable >= LEAST_FAULT + one.missing_reference and one.unreadable * n >= 5:
             examples = ", ".join(map(repr, sketch.columns[one.name].examples[:3]))
             found.append(_fault(one, "unreadable", one.unreadable, 0.0, f"cannot be read ({examples})"))
-        if one.unseen >= LEAST_FAULT and one.p is not None and one.p < SURE:
+        unseen = 3 * view.n_once / max(1, view.n_rows)
+        if one.unseen >= LEAST_FAULT + unseen and one.p is not None and one.p < SURE:
             examples = ", ".join(map(repr, sketch.columns[one.name].examples[:3]))
             found.append(_fault(one, "unseen", one.unseen, 0.0, f"holds what was never seen ({examples})"))
         if view.is_number and one.outside >= LEAST_FAULT + 20 / max(1, view.n_rows) and one.outside * n >= 10:
@@ -219,10 +238,9 @@ def together(reference: Reference, sketch: Sketch, seed: int) -> dict[str, Any] 
     """Whether a classifier tells sampled rows of the window from those of the reference: all columns at once.
 
     A boosted forest is fitted on one half of both samples and asked on the other: its `auc` there is 0.5 when
-    nothing has changed, and `p` is the exact chance of more (Mann and Whitney). None where a sample is too small.
+    nothing has changed, and `p` is the chance of as much (Mann and Whitney). None where a sample is too small.
     """
     import lightgbm
-    from scipy.stats import mannwhitneyu
 
     now, then = decoded(sketch.sample), reference.codes()
     names = [name for name in then if name in now]
@@ -247,8 +265,21 @@ def together(reference: Reference, sketch: Sketch, seed: int) -> dict[str, Any] 
         return None
     booster = lightgbm.train(settings, lightgbm.Dataset(x[fit], y[fit]), num_boost_round=40)
     score = np.asarray(booster.predict(x[ask]))
-    a, b = score[y[ask] == 1], score[y[ask] == 0]
-    test = mannwhitneyu(a, b, alternative="greater")
+    auc, p = _rank_sum(score, y[ask] == 1)
     gains = booster.feature_importance("gain")
     most = [names[k] for k in np.argsort(-gains)[:3] if gains[k] > 0]
-    return {"auc": float(test.statistic / (len(a) * len(b))), "p": float(test.pvalue), "columns": most}
+    return {"auc": auc, "p": p, "columns": most}
+
+
+def _rank_sum(score: Floats, later: NDArray[np.bool_]) -> tuple[float, float]:
+    """AUC of the score, and the chance of one so large: normal, corrected for ties and for continuity."""
+    from scipy.special import ndtr
+
+    _, place, counts = np.unique(score, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    n, m = int(later.sum()), int((~later).sum())
+    above = float(ranks[later].sum()) - n * (n + 1) / 2
+    total = n + m
+    variance = n * m / 12 * (total + 1 - float((counts.astype(float) ** 3 - counts).sum()) / (total * (total - 1)))
+    p = float(ndtr(-(above - n * m / 2 - 0.5) / np.sqrt(variance))) if variance > 0 else 1.0
+    return above / (n * m), p

@@ -56,7 +56,7 @@ def judge(
 
     Both frames have `_id`, the answers and, where it has come, `_truth` (in either); rows that both answered are
     paired by `_id`. Promote when the gain is surely above 0 and by estimate at least `promote_when.gain`, and no slice
-    of the three weightiest columns is surely worse by more than that gain.
+    of the three weightiest columns is surely worse by more than is borne: `retrain_when.score_drop`, or half of the gain.
 
     >>> from modelwright.testing.monitoring import labelled, tiny_model, tiny_rows, truth_of
     >>> model, rows = tiny_model(), tiny_rows(400)
@@ -77,7 +77,8 @@ def judge(
     if found is None:
         return _short(metric, n, f"{metric} is not defined on these rows (one class only?).")
     gain, low, high = found
-    worse = _worse_slices(reference, one, other, metric, (when.confidence, when.gain), seed)
+    borne = max(when.gain, spec.retrain_when.score_drop, gain / 2)  # a champion that fails is not kept for a slice
+    worse = _worse_slices(reference, one, other, metric, (when.confidence, borne), seed)
     told = f"{metric}: {gain:+.4f} ({low:+.4f} to {high:+.4f}) on the same {n:,} labelled rows"
     about: dict[str, Any] = {"metric": metric, "n_rows": n, "gain": gain, "low": low, "high": high}
     if gain >= when.gain and low > 0 and not worse:
@@ -195,7 +196,7 @@ def _apart(
 ) -> tuple[float, float, float] | None:
     """The same for rows that are not shared: the two spreads add up."""
     import numpy as np
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     from modelwright.core.rng import stream
     from modelwright.monitoring.labelled import Scored, is_lower, scale_of
@@ -206,7 +207,7 @@ def _apart(
     gain = sign * (after.value() - before.value())
     if not np.isfinite(gain):
         return None
-    reach = float(norm.ppf(confidence) * np.hypot(before.draws(rng).std(), after.draws(rng).std()) * abs(sign))
+    reach = float(ndtri(confidence) * np.hypot(before.draws(rng).std(), after.draws(rng).std()) * abs(sign))
     return gain, gain - reach, gain + reach
 
 

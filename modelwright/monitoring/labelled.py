@@ -122,7 +122,7 @@ def measured(reference: Reference, window: pl.DataFrame, rng: np.random.Generato
     >>> found.metric, found.n_rows, found.low < found.value < found.high
     ('roc_auc', 400, True)
     """
-    from scipy.stats import norm
+    from scipy.special import ndtr
 
     metric = metric_of(reference)
     rows = known_rows(reference, window)
@@ -141,7 +141,7 @@ def measured(reference: Reference, window: pl.DataFrame, rng: np.random.Generato
         deviation = float(np.hypot(draws.std(), width / 3.92)) * abs(sign)
         drop = sign * (reference.score - value)
         drop_low, drop_high = drop - 1.96 * deviation, drop + 1.96 * deviation
-        p = float(norm.sf(drop / max(deviation, 1e-12)))
+        p = float(ndtr(-drop / max(deviation, 1e-12)))
     return Measured(
         metric=metric,
         n_rows=rows.height,

@@ -135,9 +135,7 @@ def _together(report: MonitorReport) -> str:
     found = report.together
     if found is None:
         return "The package holds no sample of rows: columns are looked at one by one only."
-    told = (
-        f"All columns at once, window and reference are parted with an AUC of {found['auc']:.2f} (0.5: not at all)"
-    )
+    told = f"All columns at once, window and reference are parted with an AUC of {found['auc']:.2f} (0.5: not at all)"
     return told + (f", most by {', '.join(found['columns'])}." if found["auc"] > 0.55 and found["columns"] else ".")
 
 

@@ -26,6 +26,8 @@ N_LEVELS = 30
 N_ANSWER_BINS = 50
 N_SAMPLE = 600
 N_WORDS = 16
+EACH = 4
+MOST_RARE = 5_000
 MOST_FILES = 1_000
 FILES = ("image", "audio", "mask")
 
@@ -35,7 +37,8 @@ class View:
     """One thing that is counted of a column: its values, or a number or class made of a text, picture or series.
 
     `counts` has one entry for each bin (`cuts` parts numbers, a bin beginning at its cut) or for each of `levels` and
-    then one for all other levels that the reference saw. `n_missing` are the missing ones of `n_rows`.
+    then one for all other levels; of the present values three in four are counted (see `learn_view`), while `n_missing`
+    are the missing ones of all `n_rows`. `n_once` levels were seen once: as many rows hold levels that no sample saw.
     """
 
     name: str
@@ -47,6 +50,7 @@ class View:
     counts: tuple[int, ...] = ()
     n_rows: int = 0
     n_missing: int = 0
+    n_once: int = 0
     low: float | None = None
     high: float | None = None
     mean: float | None = None
@@ -269,47 +273,60 @@ def _places(n_rows: int, most: int = N_SAMPLE) -> np.ndarray:
 def learn_view(name: str, column: str, of: str, values: np.ndarray | pl.Series) -> View:
     """Bins from values: float64 with NaN where missing, or a series of texts with nulls.
 
-    A number of at most 20 distinct values has a bin for each; others ten of equal mass. Levels are the 30 commonest.
+    Each fourth value says where the bins lie, the others are counted: bins that are drawn around the values which
+    they then count would count too evenly, and every level would have been seen. A number of at most 20 distinct
+    values has a bin for each; others ten of equal mass. Levels are the 30 commonest.
     """
     import numpy as np
 
-    if isinstance(values, np.ndarray):
-        present = values[np.isfinite(values)]
-        base: dict[str, Any] = {
-            "name": name,
-            "column": column,
-            "of": of,
-            "n_rows": len(values),
-            "n_missing": len(values) - len(present),
-        }
-        if not len(present):
-            return View(**base, counts=(0,))
-        distinct = np.unique(present)
-        cuts = distinct[1:]
-        if len(distinct) > N_DISTINCT:
-            cuts = np.unique(np.quantile(present, np.linspace(0, 1, N_BINS + 1)[1:-1]))
-            cuts = cuts[cuts > distinct[0]]
-        counts = np.bincount(np.searchsorted(cuts, present, side="right"), minlength=len(cuts) + 1)
-        return View(
-            **base,
-            cuts=tuple(cuts.tolist()),
-            counts=tuple(counts.tolist()),
-            low=float(distinct[0]),
-            high=float(distinct[-1]),
-            mean=float(present.mean()),
-            std=float(present.std()),
-        )
-    found = values.drop_nulls().value_counts(name="n").sort(["n", values.name], descending=[True, False])
-    levels, counts_of = found[values.name].to_list(), found["n"].to_list()
+    if not isinstance(values, np.ndarray):
+        return _learn_levels(name, column, of, values)
+    present = values[np.isfinite(values)]
+    base: dict[str, Any] = {"name": name, "column": column, "of": of, "n_rows": len(values)}
+    base["n_missing"] = len(values) - len(present)
+    if not len(present):
+        return View(**base, counts=(0,))
+    distinct = np.unique(present[::EACH])
+    cuts = distinct[1:]
+    if len(distinct) > N_DISTINCT:
+        cuts = np.unique(np.quantile(present[::EACH], np.linspace(0, 1, N_BINS + 1)[1:-1]))
+        cuts = cuts[cuts > distinct[0]]
+    counted = np.delete(present, np.s_[::EACH])
+    counts = np.bincount(np.searchsorted(cuts, counted, side="right"), minlength=len(cuts) + 1)
+    return View(
+        **base,
+        cuts=tuple(cuts.tolist()),
+        counts=tuple(counts.tolist()),
+        low=float(present.min()),
+        high=float(present.max()),
+        mean=float(present.mean()),
+        std=float(present.std()),
+    )
+
+
+def _learn_levels(name: str, column: str, of: str, values: pl.Series) -> View:
+    import polars as pl
+
+    present = values.drop_nulls().rename("level")
+    some = present.gather_every(EACH).value_counts(name="n").sort(["n", "level"], descending=[True, False])
+    levels = some["level"].to_list()[:N_LEVELS]
+    every = present.value_counts(name="n").sort(["n", "level"], descending=[True, False])
+    counted = (
+        present.to_frame().with_row_index("place").filter(pl.col("place") % EACH != 0)["level"].value_counts(name="n")
+    )
+    tallied = dict(counted.iter_rows())
+    known = [int(tallied.pop(level, 0)) for level in levels]
+    chosen = set(levels)
     return View(
         name=name,
         column=column,
         of=of,
-        levels=tuple(levels[:N_LEVELS]),
-        rare=tuple(levels[N_LEVELS:][:5000]),
-        counts=(*counts_of[:N_LEVELS], sum(counts_of[N_LEVELS:])),
+        levels=tuple(levels),
+        rare=tuple(level for level in every["level"].to_list() if level not in chosen)[:MOST_RARE],
+        counts=(*known, sum(tallied.values())),
         n_rows=len(values),
         n_missing=values.null_count(),
+        n_once=int((every["n"] == 1).sum()),
     )
 
 

@@ -45,7 +45,8 @@ class Slice:
 class Moved:
     """How far one view has moved from the reference. Shares are 0..1; `psi` and `jensen_shannon` (a distance, base 2)
     compare bins, `wasserstein` is in standard deviations of the reference. `moved` is the share of rows that would
-    have to change back, beyond what sampling alone moves; `at_risk` what that can cost at the most, in the primary
+    have to change back, beyond what sampling alone moves; `strange` the share of cells of a kind that training hardly
+    had: newly missing, unseen or out of range. `at_risk` what that can cost at the most, in the primary
     metric: the column's importance times `moved`, times what the model is better than its baseline."""
 
     name: str
@@ -62,6 +63,7 @@ class Moved:
     p: float | None
     p_missing: float | None
     moved: float
+    strange: float
     at_risk: float
     words: str
 
