@@ -57,9 +57,15 @@ def write_trees(writer: Writer, step: Step) -> None:
     writer.text(f"for (j = 0; j < {n_outputs}; ++j) sums[j] = {writer.table(base, kind='double')}[j];")
     writer.text(f"for (r = 0; r < {len(nodes.roots)}; ++r) {{")
     writer.text(f"  const {table}_node *node = {table} + {writer.table(nodes.roots)}[r];")
-    writer.text(f"  while ((node->feature & {LEAF}) != {LEAF}) {{")
-    writer.text(f"    const {real} one = {x}[node->feature & {LEAF}];")
-    writer.text(f"    node += one <= node->threshold || (one != one && (node->feature & {NAN_LEFT})) ? 1 : node->jump;")
+    flagged = nodes.nan_left[nodes.feature >= 0]
+    mixed = bool(flagged.any() and not flagged.all())
+    feature = f"(node->feature & {LEAF})" if mixed else "node->feature"
+    left = "!(one > node->threshold)" if flagged.any() else "one <= node->threshold"
+    if mixed:
+        left = f"one <= node->threshold || (one != one && (node->feature & {NAN_LEFT}))"
+    writer.text(f"  while ({feature} != {LEAF}) {{")
+    writer.text(f"    const {real} one = {x}[{feature}];")
+    writer.text(f"    node += {left} ? 1 : node->jump;")
     writer.text("  }")
     if leaves is None:
         place = "0" if n_outputs == 1 else "node->jump"
@@ -99,7 +105,9 @@ def _tables(writer: Writer, nodes: Nodes, real: str) -> tuple[str, str | None]:
         jumps[is_leaf] = place.ravel()[nodes.leaf[is_leaf]]
         thresholds[is_leaf] = 0
         leaves = writer.table(rows)
-    feature = np.where(is_leaf, LEAF, nodes.feature) | np.where(nodes.nan_left & ~is_leaf, NAN_LEFT, 0)
+    flagged = nodes.nan_left[~is_leaf]
+    mixed = bool(flagged.any() and not flagged.all())  # where all branches agree, the loop says it
+    feature = np.where(is_leaf, LEAF, nodes.feature) | np.where(nodes.nan_left & ~is_leaf & mixed, NAN_LEFT, 0)
     kind = integer_type(0, max(int(jumps.max(initial=0)), 256))
     name = f"mw_trees_{len(writer.tables)}"
     packed = zip(thresholds.tolist(), jumps.tolist(), feature.tolist(), strict=True)
