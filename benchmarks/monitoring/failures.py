@@ -169,7 +169,7 @@ def measure() -> tuple[list[str], list[str]]:
     few, none = (mcc([one[name] for one in twelve], harms) for name in ("few", "none"))
     change = mcc([one["noticed"] for one in twelve], harms)
     table += ["", f"240 windows of twelve kinds, {sum(harms)} harmful. Matthews' correlation with harm: "
-                  f"{few:.2f} with 1 % of labels, {none:.2f} without; of any noticed change, {change:.2f}."]  # fmt: skip
+                  f"{few:.2f} with 1 % of labels, {none:.2f} without; of any change, {change:.2f}."]  # fmt: skip
     nulls, aside = of["a column 90 % null"], of["a column without weight"]
     caught = sum(one["none"] and one["faults"] > 0 for one in nulls)
     bars = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modelwright.monitoring.reference import Reference, reference_of
 from modelwright.monitoring.spec import MonitorSpec
@@ -213,15 +213,12 @@ def _with_words(report: MonitorReport) -> MonitorReport:
         )
     if report.noticed:
         cost = "nothing to speak of" if (report.harm or 0.0) < 0.0005 else f"{report.harm:.3f}"
-        told.append(f"the rows have changed (p {report.p:.2g}); {report.harm_how} cost {cost}")
+        told.append(f"the rows have changed ({_chance(report.p)}); {report.harm_how} cost {cost}")
     else:
-        told.append(f"no change beyond chance (p {report.p:.2g})")
+        told.append(f"no change beyond chance ({_chance(report.p)})")
     told += [fault.words for fault in report.faults[:3]]
     return replace(report, words=". ".join(part[:1].upper() + part[1:] for part in told) + ".")
 
 
-def profile(**asked: Any) -> dict[str, Any]:
-    """The reference facts of a package: see `modelwright.monitoring.reference.profile`."""
-    from modelwright.monitoring.reference import profile as make
-
-    return make(**asked)
+def _chance(p: float) -> str:
+    return "p below 1e-9" if p < 1e-9 else f"p {p:.2g}"

@@ -56,7 +56,8 @@ def judge(
 
     Both frames have `_id`, the answers and, where it has come, `_truth` (in either); rows that both answered are
     paired by `_id`. Promote when the gain is surely above 0 and by estimate at least `promote_when.gain`, and no slice
-    of the three weightiest columns is surely worse by more than is borne: `retrain_when.score_drop`, or half of the gain.
+    of the three weightiest columns is surely worse by more than is borne: `retrain_when.score_drop`, or half of the
+    gain.
 
     >>> from modelwright.testing.monitoring import labelled, tiny_model, tiny_rows, truth_of
     >>> model, rows = tiny_model(), tiny_rows(400)

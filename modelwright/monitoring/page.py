@@ -78,7 +78,7 @@ def _tiles(report: MonitorReport) -> list[dict[str, str]]:
     if before is not None:
         tiles.append({"name": "Made with", "value": _figure(before), "note": "on held-out rows"})
     state = "alarm" if report.alarm else "changed" if report.noticed else "as before"
-    tiles.append({"name": "Rows", "value": f"{report.n_rows:,}", "note": f"{state}; p {report.p:.2g}"})
+    tiles.append({"name": "Rows", "value": f"{report.n_rows:,}", "note": f"{state}; p {max(report.p, 1e-9):.2g}"})
     harm = "–" if report.harm is None else f"{max(0.0, report.harm):.3f}"
     tiles.append({"name": "Cost of the change", "value": harm, "note": report.harm_how})
     return tiles
