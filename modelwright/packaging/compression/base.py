@@ -68,7 +68,7 @@ def compress(
     """Try every form that suits the model and keep the best that is measured to be no worse.
 
     `data` has the typed rows of training; held-out rows are never read. A form is out when its score (see `score.py`)
-    falls by more than `spec.tolerance`, by its standard error on all rows or beyond two on a slice, or when its
+    falls by more than `spec.tolerance`, a standard error added (two for a student), or beyond two on a slice, or when its
     calibration error rises by more; or when it is slower than the original at `spec.batch_size` rows a call, by CPU
     time measured here in turns. Of those that are left, the one with the best product of speed and root of size (ten
     times smaller counts as much as more) is chosen, if it is 1.1 times faster or 2 times smaller. The preprocessing

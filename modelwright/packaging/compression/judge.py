@@ -69,7 +69,7 @@ class Judge:
             given = variant.honest[self.positions]
             known = np.isfinite(given.reshape(len(given), -1)).all(axis=1)
             difference = _apart(self.base[known], given[known])
-            return self._scored(given, known, difference, tolerance)
+            return self._scored(given, known, difference, tolerance, n_errors=2.0)  # another model: be surer
         answers = [_ask(variant.graph, fed) for fed in self.fed]
         # what trees know by heart of their own rows goes first when they are cut: rows that nobody knew are fairer
         change = answers[-1][0].astype(np.float64) - self.original[-1][0]
@@ -85,7 +85,9 @@ class Judge:
             return _by_likeness(max(others), difference, tolerance)
         return verdict
 
-    def _scored(self, given: np.ndarray, known: np.ndarray, difference: float, tolerance: float) -> Verdict:
+    def _scored(
+        self, given: np.ndarray, known: np.ndarray, difference: float, tolerance: float, n_errors: float = 1.0
+    ) -> Verdict:
         assert self.truth is not None
         task, truth, base = self.task, self.truth[known], self.base[known]
         now = _valid(given[known], task)
@@ -96,7 +98,7 @@ class Judge:
         why = ""
         if not np.isfinite(score):
             why = "its answers are not all numbers"
-        elif was - score + error > tolerance:
+        elif was - score + n_errors * error > tolerance:
             why = f"the score falls by {was - score:.4f} ± {error:.4f}"
         elif calibration - doubt > tolerance:
             why = f"the calibration error rises by {calibration:.4f} ± {doubt:.4f}"

@@ -22,7 +22,7 @@ STUDENTS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("boosting 60", "boosting", "plain", {"rounds": 60, "learning_rate": 0.12, "leaves": 12}),
     ("boosting 100", "boosting", "plain", {"rounds": 100, "learning_rate": 0.1, "leaves": 16}),
 )
-MOST_ROWS, MOST_FOLDS, MOST_CLASSES = 20_000, 3, 20
+MOST_ROWS, MOST_FOLDS, MOST_CLASSES = 20_000, 5, 20
 OF_TEACHER = 0.5
 """Share of the teacher's answer in what is learned; the rest is the truth."""
 READABLE = ("number", "boolean", "datetime", "category", "text")
