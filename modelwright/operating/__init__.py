@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelwright.operating.place import Place, deploy, place_of
-    from modelwright.operating.replay import Replayed, replay
-    from modelwright.operating.retrain import retrain
+    from modelwright.operating.replaying import Replayed, replay
+    from modelwright.operating.retraining import retrain
     from modelwright.operating.supervise import step, supervise
-    from modelwright.operating.turn import Situation, Turn, turn
+    from modelwright.operating.turns import Situation, Turn, turn
     from modelwright.operating.window import served_rows
 
 _WHERE = {
-    "Place": "place", "deploy": "place", "place_of": "place", "Replayed": "replay", "replay": "replay",
-    "retrain": "retrain", "step": "supervise", "supervise": "supervise", "Situation": "turn", "Turn": "turn",
-    "turn": "turn", "served_rows": "window",
+    "Place": "place", "deploy": "place", "place_of": "place", "Replayed": "replaying", "replay": "replaying",
+    "retrain": "retraining", "step": "supervise", "supervise": "supervise", "Situation": "turns", "Turn": "turns",
+    "turn": "turns", "served_rows": "window",
 }  # fmt: skip
 __all__ = ["Place", "Replayed", "Situation", "Turn", "deploy", "place_of", "replay", "retrain", "served_rows", "step",
            "supervise", "turn"]  # fmt: skip

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelwright.monitoring import MonitorSpec
-    from modelwright.operating.turn import Turn
+    from modelwright.operating.turns import Turn
 
 LOG = logging.getLogger("modelwright.operating")
 TIMEOUT_S = 10.0

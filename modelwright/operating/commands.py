@@ -340,7 +340,7 @@ def retrain(arguments: list[str], terminal: Terminal, parser: Parser) -> None:
     from dataclasses import replace
 
     from modelwright.operating.place import deploy
-    from modelwright.operating.retrain import retrain as retrain_
+    from modelwright.operating.retraining import retrain as retrain_
     from modelwright_runtime.deployment import challenged, change
 
     place = _place(options)
@@ -412,7 +412,7 @@ def watched(name: str, store: str, *, every: str | None = None) -> Iterator[None
 def spec_of(place: Place) -> MonitorSpec:
     """How the champion is to be watched: as its recipe says, else the defaults."""
     from modelwright.monitoring import MonitorSpec
-    from modelwright.operating.retrain import recipe_of
+    from modelwright.operating.retraining import recipe_of
 
     try:
         return recipe_of(place).monitor

@@ -86,10 +86,12 @@ class Place:
 @dataclass(frozen=True, kw_only=True)
 class Progress:
     """What one turn of the loop leaves for the next. Moments are seconds since 1970 of the prediction log: `seen_s` is
-    the newest row that was looked at, `trained_s` when the champion's rows end, `challenged_s` and `promoted_s` since
-    when a challenger runs, or a promoted model is watched (0: none)."""
+    the newest row that was looked at, `labels_s` when the newest label of those came, `trained_s` when the champion's
+    rows end, `challenged_s` and `promoted_s` since when a challenger runs, or a promoted model is watched (0: none).
+    """
 
     seen_s: float = 0.0
+    labels_s: float = 0.0
     trained_s: float = 0.0
     challenged_s: float = 0.0
     promoted_s: float = 0.0

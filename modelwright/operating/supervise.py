@@ -13,7 +13,7 @@ from modelwright.core.values import Watch
 from modelwright.monitoring import MonitorSpec
 from modelwright.operating.alerts import send
 from modelwright.operating.place import Place, Progress, deploy
-from modelwright.operating.turn import Situation, Turn, turn
+from modelwright.operating.turns import Situation, Turn, turn
 from modelwright.operating.window import served_rows
 from modelwright_runtime.deployment import Deployment, challenged, change, promoted, rolled_back, unchallenged
 
@@ -38,8 +38,9 @@ def step(place: Place, spec: MonitorSpec, *, now_s: float | None = None, watch: 
     if told.report is not None:
         _show(place, told)
     after = _act(place, told, progress, seen, watch)
-    if told.report is not None and seen.rows.height:
-        after = replace(after, seen_s=float(seen.rows["_time"].max()))  # type: ignore[arg-type]
+    if told.report is not None:
+        after = replace(after, seen_s=_newest(seen.rows, "_time", after.seen_s),
+                        labels_s=_newest(seen.labelled, "_truth_time", after.labels_s))  # fmt: skip
     place.keep_progress(after)
     if told.kind != "nothing":
         send(spec, place.name, told)
@@ -60,7 +61,7 @@ def situation(place: Place, progress: Progress, now_s: float) -> Situation:
 
     state = place.state()
     rows = served_rows(place.folder)
-    champion, challenger = str(state.champion), state.challenger
+    challenger = state.challenger
     own = rows.filter(pl.col("_version") == state.champion) if rows.height else rows
     versus = watched = None
     if challenger is not None:
@@ -72,10 +73,16 @@ def situation(place: Place, progress: Progress, now_s: float) -> Situation:
         else:
             versus = pair
     n_new = int(_since(rows, progress.trained_s)["_truth"].is_not_null().sum()) if rows.height else 0
+    labelled = own.filter(pl.col("_truth_time") > progress.labels_s) if own.height else own
     return Situation(
-        now_s=now_s, trained_s=progress.trained_s, model=place.model(int(champion)), rows=_since(own, progress.seen_s),
+        now_s=now_s, trained_s=progress.trained_s, model=place.model(state.champion),
+        rows=_since(own, progress.seen_s), labelled=labelled,
         n_new_labelled=n_new, versus=versus, watched=watched, promoted_s=progress.promoted_s, seed=state.revision,
     )  # fmt: skip
+
+
+def _newest(rows: pl.DataFrame, column: str, before: float) -> float:
+    return max(before, float(rows[column].max())) if rows.height else before  # type: ignore[arg-type]
 
 
 def _since(rows: pl.DataFrame, since_s: float) -> pl.DataFrame:
@@ -94,10 +101,12 @@ def _act(place: Place, told: Turn, progress: Progress, seen: Situation, watch: W
     state = place.state()
     if told.kind == "promote" and state.challenger is not None:
         promote(place, state.challenger.version, told.words, told.evidence, by=BY, now_s=seen.now_s)
-        return replace(place.progress(), promoted_s=seen.now_s, challenged_s=0.0, seen_s=seen.now_s)
+        return replace(
+            place.progress(), promoted_s=seen.now_s, challenged_s=0.0, seen_s=seen.now_s, labels_s=seen.now_s
+        )
     if told.kind == "roll back":
         rollback(place, told.words, told.evidence, by=BY, now_s=seen.now_s)
-        return replace(after, promoted_s=0.0, challenged_s=0.0, seen_s=seen.now_s)
+        return replace(after, promoted_s=0.0, challenged_s=0.0, seen_s=seen.now_s, labels_s=seen.now_s)
     if told.kind in ("drop", "settle"):
         change(place.folder, unchallenged)
         after = replace(after, promoted_s=0.0, challenged_s=0.0)
@@ -108,7 +117,7 @@ def _act(place: Place, told: Turn, progress: Progress, seen: Situation, watch: W
 
 
 def _retrain(place: Place, told: Turn, progress: Progress, seen: Situation, watch: Watch | None) -> Progress:
-    from modelwright.operating.retrain import retrain
+    from modelwright.operating.retraining import retrain
 
     try:
         made = retrain(place, watch=watch)

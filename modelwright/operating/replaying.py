@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from modelwright.monitoring import MonitorSpec
-from modelwright.operating.turn import Situation, Turn, turn
+from modelwright.operating.turns import Situation, Turn, turn
 
 if TYPE_CHECKING:
     import polars as pl
@@ -76,6 +76,7 @@ class _Life:
     promoted: int = 0
     previous: list[int] = field(default_factory=list)
     looked: int = 0
+    labelled: int = 0
     trained: int = 0
     answered: dict[int, list[pl.DataFrame]] = field(default_factory=dict)
     n_retrainings: int = 0
@@ -99,7 +100,7 @@ def replay(
         seen = _situation(life, number, delay, spec)
         told = turn(seen, spec)
         champion = life.champion
-        _act(life, told, stream[: max(0, (number + 1 - delay)) * batch_rows], number, learn)
+        _act(life, told, stream[: max(0, (number + 1 - delay)) * batch_rows], number, delay, learn)
         batches.append(Batch(number=number, n_rows=rows.height, score=scores[0], first_score=scores[1],
                              champion=champion, kind=told.kind, words=told.words))  # fmt: skip
         if tell is not None:
@@ -122,6 +123,7 @@ def answered_rows(
         "_id": [str(first + index) for index in range(rows.height)],
         "_time": np.full(rows.height, time_s), "_version": np.full(rows.height, version), "_role": [role] * rows.height,
         "_latency_ms": np.full(rows.height, 1.0), "_truth": rows[target].cast(pl.String),
+        "_truth_time": np.full(rows.height, time_s),
         **{f"_{name}": values for name, values in told.columns().items()},
     }  # fmt: skip
     return pl.concat([rows.select(model.columns), pl.DataFrame(own)], how="horizontal")
@@ -151,11 +153,11 @@ def _score(rows: pl.DataFrame, model: Model) -> float:
 
 
 def _situation(life: _Life, number: int, delay: int, spec: MonitorSpec) -> Situation:
+    import polars as pl
+
     known_s = (number + 1 - delay) * spec.every_s
 
     def since(version: int, batch: int) -> pl.DataFrame:
-        import polars as pl
-
         parts = [part for part in life.answered.get(version, []) if part["_time"][0] > batch * spec.every_s]
         whole = pl.concat(parts, how="diagonal") if parts else life.answered[life.champion][-1].clear()
         return whole.with_columns(_truth=pl.when(pl.col("_time") <= known_s).then(pl.col("_truth")))
@@ -166,14 +168,16 @@ def _situation(life: _Life, number: int, delay: int, spec: MonitorSpec) -> Situa
     n_rows = sum(part.height for part in life.answered[0][life.trained : max(life.trained, number + 1 - delay)])
     return Situation(
         now_s=(number + 1) * spec.every_s, trained_s=life.trained * spec.every_s, model=life.models[life.champion - 1],
-        rows=since(life.champion, life.looked), n_new_labelled=n_rows, versus=None if life.promoted else pair,
+        rows=since(life.champion, life.looked), labelled=since(life.champion, life.labelled).filter(
+            pl.col("_truth").is_not_null()
+        ), n_new_labelled=n_rows, versus=None if life.promoted else pair,
         watched=pair if life.promoted else None, promoted_s=life.promoted * spec.every_s, seed=number,
     )  # fmt: skip
 
 
-def _act(life: _Life, told: Turn, known: pl.DataFrame, number: int, learn: Learn) -> None:
+def _act(life: _Life, told: Turn, known: pl.DataFrame, number: int, delay: int, learn: Learn) -> None:
     if told.report is not None:
-        life.looked = number + 1
+        life.looked, life.labelled = number + 1, max(life.labelled, number + 1 - delay)
     if told.kind == "retrain":
         life.models.append(learn(known))
         life.beside, life.since, life.trained = len(life.models), number + 1, number + 1
@@ -182,7 +186,7 @@ def _act(life: _Life, told: Turn, known: pl.DataFrame, number: int, learn: Learn
         _swap(life, life.beside, number)
     elif told.kind == "roll back" and life.previous:
         life.champion, life.beside, life.promoted = life.previous.pop(), 0, 0
-        life.looked = number + 1
+        life.looked = life.labelled = number + 1
     elif told.kind in ("drop", "settle"):
         life.beside = life.promoted = 0
 
@@ -190,7 +194,7 @@ def _act(life: _Life, told: Turn, known: pl.DataFrame, number: int, learn: Learn
 def _swap(life: _Life, version: int, number: int) -> None:
     life.previous.append(life.champion)
     life.beside, life.champion = life.champion, version
-    life.since = life.promoted = life.looked = number + 1
+    life.since = life.promoted = life.looked = life.labelled = number + 1
 
 
 def _put(life: _Life, model: Any, number: int) -> None:

@@ -1,11 +1,13 @@
-"""Retraining: the champion's recipe, on old and new rows or on new ones alone, whichever the newest rows favour."""
+"""Retraining: the champion's recipe on old and new rows, on new ones, or on the newest: what the last rows favour."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +25,11 @@ if TYPE_CHECKING:
 
 LEAST_ROWS = 30
 LEAST_ALONE = 500
-"""New rows from which a model may be made of them alone: the old ones may be of a world that is gone."""
+"""Rows from which a model may be made of them alone: the ones before may be of a world that is gone."""
+MOST_HALVINGS = 2
 PROBE_SHARE = 0.2
-"""Share of the new rows, the newest, on which old-and-new is held against new alone before all are learned from."""
+"""Share of the new rows, the newest, on which the ways are held against each other before all are learned from."""
+OLD_AND_NEW = "old and new"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +86,10 @@ def retrained(
 ) -> Retrained:
     """A model of the recipe with newer rows, in the order in which they came.
 
-    From 500 new rows on, two ways are tried on all but the newest fifth of them: the old rows with the new ones, and
-    the new ones alone. What answers that fifth better is then made of everything.
+    From 500 new rows on, several ways are tried on all but the newest fifth of them: the old rows with the new ones,
+    the new ones alone, and the newest half and quarter of those, down to 500. What answers that fifth best is then
+    made with the fifth as well. Reference: Bifet and Gavalda (2007), "Learning from time-changing data with adaptive
+    windowing" (halves of a window).
     """
     if labelled.height < LEAST_ROWS:
         raise UserError(
@@ -95,24 +101,35 @@ def retrained(
             "operating.series", f"{recipe.name!r} is made of series or of joined tables: served rows cannot be added.",
             hint="run the recipe again on newer data, then `wright promote` that",
         )  # fmt: skip
-    way, reason = "old and new", f"{labelled.height:,} new rows are too few to learn from alone"
+    make = partial(_made, recipe, store=store, folder=folder, watch=watch)
+    way, share, reason = OLD_AND_NEW, 1.0, f"{labelled.height:,} new rows are too few to learn from alone"
     if labelled.height >= LEAST_ALONE:
         n_probe = max(50, int(labelled.height * PROBE_SHARE))
+        learned, probe = labelled[:-n_probe], labelled[-n_probe:]
+        ways = {OLD_AND_NEW: 1.0, "new alone": 1.0}
+        for halving in range(1, MOST_HALVINGS + 1):
+            if learned.height / 2**halving >= LEAST_ALONE:
+                ways[f"newest {0.5**halving:.0%}"] = 0.5**halving
         scores = {
-            one: _score(_made(recipe, labelled[:-n_probe], store, folder, one, "probe", watch)[0], labelled[-n_probe:])
-            for one in ("old and new", "new alone")
+            one: _score(make(_newest(learned, part), keeps_old=one == OLD_AND_NEW, suffix="probe")[0], probe)
+            for one, part in ways.items()
         }
         way = min(scores, key=lambda one: scores[one])
+        share = ways[way]
         told = ", ".join(f"{one} {loss:.4g}" for one, loss in scores.items())
         reason = f"loss on the newest {n_probe:,} rows: {told}"
-    package, run = _made(recipe, labelled, store, folder, way, "retrained", watch)
+    package, run = make(_newest(labelled, share), keeps_old=way == OLD_AND_NEW, suffix="retrained")
     return Retrained(package=package, run=run, n_new_rows=labelled.height, way=way, reason=reason)
 
 
+def _newest(rows: pl.DataFrame, share: float) -> pl.DataFrame:
+    return rows.tail(math.ceil(rows.height * share))
+
+
 def _made(
-    recipe: Recipe, rows: pl.DataFrame, store: Store, folder: Path, way: str, suffix: str, watch: Watch | None
+    recipe: Recipe, rows: pl.DataFrame, *, store: Store, folder: Path, keeps_old: bool, suffix: str, watch: Watch | None
 ) -> tuple[Path, str]:
-    """Run the recipe with these rows; the package and the run's id."""
+    """Run the recipe with these rows, after its own or in their place; the package and the run's id."""
     import polars as pl
 
     from modelwright.collection.base import SourceSpec
@@ -126,7 +143,7 @@ def _made(
     if not path.exists():
         write_atomically(path, data.getvalue())
     added = SourceSpec(source=str(path.resolve()), format="csv", delimiter=",")
-    sources = (*recipe.data.sources, added) if way == "old and new" else (added,)
+    sources = (*recipe.data.sources, added) if keeps_old else (added,)
     own = recipe.but(name=f"{recipe.name}.{suffix}", data=recipe.data.but(sources=sources), track=())
     record = run(own, store=store, watch=watch)
     return Path(record.facts["package"]), record.id

@@ -27,15 +27,17 @@ PATIENCE = 20.0
 class Situation:
     """What is known at one moment. Rows are frames as `served_rows` gives them.
 
-    `rows` are the champion's since the last look; `versus` those of champion and challenger since the challenge began
-    (None without a challenger); `watched` those of promoted and former model since the promotion (None unless a
-    promotion is being watched). `n_new_labelled` rows have come since the champion was trained.
+    `rows` are the champion's since the last look, `labelled` those whose truth has come since then; `versus` those of
+    champion and challenger since the challenge began (None without a challenger); `watched` those of promoted and
+    former model since the promotion (None unless a promotion is being watched). `n_new_labelled` rows have come since
+    the champion was trained.
     """
 
     now_s: float
     trained_s: float
     model: Model
     rows: pl.DataFrame
+    labelled: pl.DataFrame
     n_new_labelled: int = 0
     versus: tuple[pl.DataFrame, pl.DataFrame] | None = None
     watched: tuple[pl.DataFrame, pl.DataFrame] | None = None
@@ -64,9 +66,10 @@ def turn(seen: Situation, spec: MonitorSpec) -> Turn:
         told = _challenge(seen, spec)
         if told is not None:
             return told
-    if seen.rows.height < LEAST_ROWS:
+    rows = seen.rows if seen.rows.height >= LEAST_ROWS else seen.labelled
+    if rows.height < LEAST_ROWS:
         return Turn(kind="nothing", words=f"Only {seen.rows.height} rows since the last look; {LEAST_ROWS} are needed.")
-    report = compare(seen.model, seen.rows, spec, seed=seen.seed)
+    report = compare(seen.model, rows, spec, labelled=seen.labelled, seed=seen.seed)
     history = History(
         now_s=seen.now_s, trained_s=seen.trained_s, n_new_labelled=seen.n_new_labelled,
         challenger_under_way=seen.versus is not None or seen.watched is not None,
