@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 GUESS = 0.03
 """How far the harm that is expected without labels is commonly off, in the metric: what a few labels weigh against."""
 NOTHING_BELOW = 20
+BROKEN = ("absent", "missing", "unreadable")
+"""Defects that no population explains: these are alarms by themselves."""
 
 
 def compare(
@@ -176,7 +178,9 @@ def is_alarm(parts: dict[str, float], measured: Measured | None, guess: float, h
 
 
 def _is_grave(fault: Fault, reference: Reference, edge: float, spec: MonitorSpec) -> bool:
-    """A defect that may cost more than is borne, or half of a column that the model uses at all."""
+    """Broken cells (not merely other ones) that may cost more than is borne, or half of a column that is used."""
+    if fault.kind not in BROKEN:
+        return False
     weight = reference.importance.get(fault.column, 0.0)
     grown = fault.share - fault.reference
     return weight * edge * grown >= spec.least_harm or (grown >= 0.5 and weight > 0)

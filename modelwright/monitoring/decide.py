@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from modelwright.monitoring.base import BROKEN
 from modelwright.monitoring.spec import MonitorSpec
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["nothing", "alert", "retrain", "relabel"]
 LEAST_LABELLED = 30
-BROKEN = ("absent", "missing", "unreadable")
 
 
 @dataclass(frozen=True, kw_only=True)
