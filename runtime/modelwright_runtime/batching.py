@@ -17,7 +17,7 @@ from modelwright_runtime.errors import WrightError
 from modelwright_runtime.http import Response
 from modelwright_runtime.predictions import Predictions
 from modelwright_runtime.records import Asked
-from modelwright_runtime.routing import Arm, Route, as_columns
+from modelwright_runtime.routing import Arm, Route
 
 MOST_ROWS = 256
 """Rows that are answered at once at most; and a request of more is not batched."""
@@ -60,12 +60,12 @@ class Job:
 
 
 class Batcher:
-    """Collects the jobs of one turn of the event loop. `faults` makes a response of a defect of ours."""
+    """Collects the jobs of one turn of the event loop. `of_problem` makes a response of an error."""
 
-    def __init__(self, faults: Callable[[Callable[[], Response]], Response]) -> None:
+    def __init__(self, of_problem: Callable[[Exception], Response]) -> None:
         self.waiting: list[tuple[Job, Reply]] = []
         self.n_rows = 0
-        self.faults = faults
+        self.of_problem = of_problem
 
     def add(self, job: Job, reply: Reply) -> None:
         """Answer this job with the others of this turn."""
@@ -90,21 +90,31 @@ class Batcher:
 
     def _answer_part(self, pairs: list[tuple[Job, Reply]]) -> None:
         if len(pairs) == 1:
-            job, reply = pairs[0]
-            reply(self.faults(lambda: answer(job)))
+            self._answer_each(pairs)
             return
         first = pairs[0][0]
         try:
             told = first.arm.model.predict([row for job, _ in pairs for row in job.rows], strict=True)
         except Exception:  # noqa: BLE001  one of them is at fault: each alone, so that the others are answered
-            for job, reply in pairs:
-                reply(self.faults(lambda job=job: answer(job)))  # type: ignore[misc]
+            self._answer_each(pairs)
             return
         columns, start = told.columns(), 0
         now_s = time.perf_counter()
         for job, reply in pairs:
-            reply(self.faults(lambda job=job, start=start: _part(job, told, columns, start, now_s)))  # type: ignore[misc]
+            try:
+                response = _part(job, told, columns, start, now_s)
+            except Exception as problem:  # noqa: BLE001  such as an output that is asked for and not there
+                response = self.of_problem(problem)
+            reply(response)
             start += job.n_rows
+
+    def _answer_each(self, pairs: list[tuple[Job, Reply]]) -> None:
+        for job, reply in pairs:
+            try:
+                response = answer(job)
+            except Exception as problem:  # noqa: BLE001  the edge
+                response = self.of_problem(problem)
+            reply(response)
 
 
 def _part(job: Job, told: Predictions, columns: dict[str, list[Any]], start: int, now_s: float) -> Response:
@@ -119,7 +129,7 @@ def answer(job: Job) -> Response:
     """Answer one job by itself."""
     model = job.arm.model
     try:
-        told = model.predict(as_columns(job.rows, model.columns), strict=True)
+        told = model.predict(job.rows, strict=True)
     except WrightError as problem:
         job.arm.tally.n_errors += 1
         return job.refuse(problem)

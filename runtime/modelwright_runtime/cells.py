@@ -124,7 +124,7 @@ class NumberCells:
 class QuickNumbers:
     """Reads the numbers of a few rows at once, where all of them are plain: finite, possible, no texts, no blanks."""
 
-    __slots__ = ("high", "low", "names", "pick", "plain", "sentinels")
+    __slots__ = ("high", "low", "names", "pick", "plain", "sentinels", "within")
 
     def __init__(self, columns: Sequence[NumberCells]) -> None:
         self.names = tuple(column.column for column in columns)
@@ -132,6 +132,7 @@ class QuickNumbers:
         self.pick = itemgetter(*self.names)
         self.low = np.array([column.low for column in columns])
         self.high = np.array([column.high for column in columns])
+        self.within = float(self.low.max()), float(self.high.min())
         self.sentinels = [(index, value) for index, column in enumerate(columns) for value in column.reading.sentinels]
 
     def read(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
@@ -151,12 +152,17 @@ class QuickNumbers:
             numbers = np.array(cells, dtype=np.float64).reshape(len(rows), len(self.names))
         except OverflowError:
             return None
-        if (numbers < self.low).any() or (numbers > self.high).any():
-            return None
-        for index, value in self.sentinels:
-            if (numbers[:, index] == value).any():
-                return None
-        return numbers
+        return numbers if self.fits(numbers) else None
+
+    def fits(self, numbers: np.ndarray) -> bool:
+        """Whether all of these, float64 (n, n_columns), are read as they are: none infinite, impossible or a blank."""
+        if not self.plain:
+            return False
+        low, high = self.within  # of all columns: one number is compared five times as fast as one a column
+        some_beyond = (numbers < low).any() or (numbers > high).any()
+        if some_beyond and ((numbers < self.low).any() or (numbers > self.high).any()):
+            return False
+        return not any((numbers[:, index] == value).any() for index, value in self.sentinels)
 
 
 class CategoryCells:

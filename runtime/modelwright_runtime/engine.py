@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import onnxruntime
@@ -17,6 +18,11 @@ ENGINE_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
 )
 """What onnxruntime raises when it cannot open or run a graph; they share no base of their own."""
+
+
+def n_cores() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def open_session(graph: bytes, *, n_threads: int = 0) -> Any:

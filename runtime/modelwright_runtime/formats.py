@@ -48,9 +48,9 @@ def rows_of(body: bytes, model: Model) -> list[Any]:
         raise RequestError(
             400, "request.json", f"{reason}.", hint if b"NaN" in body or b"Infinity" in body else shape(model)
         ) from None
-    if isinstance(value, dict) and "rows" in value and "rows" not in model.columns:
-        others = sorted(set(value) - {"rows"})
-        if others or not isinstance(value["rows"], list):
+    if isinstance(value, dict) and "rows" in value and "rows" not in model.kinds:
+        if len(value) > 1 or not isinstance(value["rows"], list):
+            others = sorted(set(value) - {"rows"})
             problem_text = f"beside 'rows' there is {others[0][:60]!r}" if others else "'rows' is no list"
             raise RequestError(422, "request.shape", f"{problem_text}.", shape(model))
         value = value["rows"]

@@ -25,6 +25,8 @@ _MAX_URL_BYTES = 8_192
 _MAX_HEAD_BYTES = 32_768
 _LINGER_S = 2.0  # how long a refused client may go on sending before the connection is cut
 _SWEEP_S = 0.25
+_READ_BYTES = 262_144
+_METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
@@ -89,6 +91,8 @@ class Hub:
     connections: set[Connection] = field(default_factory=set)
     draining: bool = False
     date: str = field(default_factory=lambda: formatdate(usegmt=True))
+    arriving: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ_BYTES)))
+    """Where bytes arrive, of one connection at a time: each is through with them before the loop goes on."""
 
     async def sweep(self) -> None:
         """For ever: end what took too long, and keep the date."""
@@ -114,7 +118,7 @@ class Hub:
             connection.abort()
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One client. Requests that arrive while one is being answered, or faster than answers are read, wait."""
 
     def __init__(self, hub: Hub) -> None:
@@ -130,18 +134,18 @@ class Connection(asyncio.Protocol):
         self.is_stalled = False
         self.is_done = False  # the last answer is written; what still arrives is thrown away
         self.is_eof = False
+        self.request = Request("", "", {})
         self._begin()
         self.in_message = False
 
     def _begin(self) -> None:
         self.url = b""
         self.headers: dict[bytes, bytes] = {}
-        self.body = bytearray()  # a list of one-byte chunks would take 50 times the room
+        self.body: bytes | bytearray = b""
         self.n_head_bytes = 0
         self.in_head = True
         self.in_message = True
         self.early: Response | None = None
-        self.request = Request("", "", self.headers)
 
     # asyncio's side --------------------------------------------------------------------------------------------
 
@@ -157,13 +161,16 @@ class Connection(asyncio.Protocol):
         self.waiting.clear()
         self.is_done = True
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self.hub.arriving
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self.is_done:
             return
         if self.in_head:
-            self.n_head_bytes += len(data)
+            self.n_head_bytes += nbytes
         try:
-            self.parser.feed_data(data)
+            self.parser.feed_data(self.hub.arriving[:nbytes])
         except httptools.HttpParserUpgrade:  # no other protocol is spoken: answered as HTTP/1.1, then closed
             return
         except httptools.HttpParserError as problem:
@@ -209,12 +216,13 @@ class Connection(asyncio.Protocol):
         if b"host" not in self.headers and self.parser.get_http_version() == "1.1":
             self._refuse(400, "request.http", "the request has no Host header.")
             return
-        method = self.parser.get_method().decode("ascii", "replace")
-        self.request = Request(method, self.url.decode("latin-1"), self.headers)
+        method = self.parser.get_method()
+        name = _METHODS.get(method) or method.decode("ascii", "replace")
+        self.request = Request(name, self.url.decode("latin-1"), self.headers)
         self.early = self.hub.service.gate(self.request)
-        has_body = b"transfer-encoding" in self.headers or self.headers.get(b"content-length", b"0") != b"0"
-        if self.early is not None and has_body:
-            self._close_with(self.early)
+        if self.early is not None:
+            if b"transfer-encoding" in self.headers or self.headers.get(b"content-length", b"0") != b"0":
+                self._close_with(self.early)
         elif self.headers.get(b"expect", b"").lower() == b"100-continue" and not (self.is_busy or self.waiting):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -225,6 +233,11 @@ class Connection(asyncio.Protocol):
         if len(self.body) + len(part) > limit:
             self._refuse(413, "request.size", f"the body is over {limit:,} bytes.", "send the rows in several requests")
             return
+        if not self.body:
+            self.body = part
+            return
+        if isinstance(self.body, bytes):
+            self.body = bytearray(self.body)  # a list of one-byte chunks would take 50 times the room
         self.body += part
 
     def on_message_complete(self) -> None:
@@ -234,7 +247,7 @@ class Connection(asyncio.Protocol):
         self.in_head = True
         self.request.body = bytes(self.body)
         self.waiting.append((self.request, self.parser.should_keep_alive(), self.early))
-        self.body = bytearray()
+        self.body = b""
         self._go_on()
 
     # answering ---------------------------------------------------------------------------------------------------

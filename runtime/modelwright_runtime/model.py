@@ -13,7 +13,7 @@ from modelwright_runtime.archive import parse_json, read_archive
 from modelwright_runtime.array_cells import ArrayCells, Missing
 from modelwright_runtime.arrays import n_cells_at_work, rows_at_once
 from modelwright_runtime.cells import CategoryCells, Note, Notes, NumberCells, QuickNumbers, column_of, is_table
-from modelwright_runtime.engine import ENGINE_ERRORS, open_session
+from modelwright_runtime.engine import ENGINE_ERRORS, n_cores, open_session
 from modelwright_runtime.errors import SystemFault, UserError
 from modelwright_runtime.graphcheck import check_graph
 from modelwright_runtime.predictions import Predictions, decide_task
@@ -76,6 +76,8 @@ class Model:
         self._chunk_rows = max(1, min(rows_at_once(signature), most))
         work = sum(map(n_cells_at_work, signature.arrays))
         self._few_rows = min(_SMALL_BATCH, _SMALL_WORK // work) if work else _SMALL_BATCH
+        if n_cores() == 1:  # threads would take turns
+            self._few_rows = self._chunk_rows
         self._graph = graph
         self._single = _opened(graph, signature, n_threads=1)
         self._many: Any = None
@@ -92,9 +94,10 @@ class Model:
     def predict(self, rows: Any, *, strict: bool = False) -> Predictions:
         """Answer raw rows: read the cells as training did, then run the graph.
 
-        `rows` is one row as a dict, a list of dicts, a dict of columns (lists or arrays of equal length), or a
-        Polars or pandas frame. An unseen category gives a warning; an unreadable cell gives a warning and
-        counts as missing. When `strict`, an unreadable cell or an unknown column is refused.
+        `rows` is one row as a dict, a list of dicts, a dict of columns (lists or arrays of equal length), a Polars or
+        pandas frame, or, where all columns are numbers, an array (n, columns) in their order. An unseen category
+        gives a warning; an unreadable cell gives a warning and counts as missing. When `strict`, an unreadable cell or
+        an unknown column is refused.
 
         Images and sounds are the file's bytes or their base64, series lists of numbers. A row is refused when the
         model answers from such columns alone and none of them can be read.
@@ -115,6 +118,8 @@ class Model:
         return self._ask(rows, Notes(), _as_they_are)
 
     def _ask(self, rows: Any, notes: Notes, keep: Keep) -> tuple[np.ndarray, ...]:
+        if isinstance(rows, np.ndarray) and rows.ndim == 2:
+            return self._answer_matrix(rows, notes, keep)
         if is_table(rows, self._lists):
             return self._answer_table(rows, notes, keep)
         return self._answer_rows([rows] if isinstance(rows, Mapping) else rows, notes, keep)
@@ -169,6 +174,20 @@ class Model:
         table = {name: [row[name] for row in rows] for name in self.columns}
         return self._answer_columns(table, len(rows), notes, keep)
 
+    def _answer_matrix(self, rows: np.ndarray, notes: Notes, keep: Keep) -> tuple[np.ndarray, ...]:
+        width = len(self.columns)
+        if self._quick is None or not self.plain_numbers or rows.shape[1] != width or rows.dtype.kind not in "fiu":
+            raise UserError(
+                "rows.shape", f"an array of shape {rows.shape}; the model takes numbers (n, {width}) or named columns."
+            )
+        matrix = rows.astype(np.float64, copy=False)
+        if not self._quick.fits(matrix):
+            return self._answer_table({name: matrix[:, k] for k, name in enumerate(self.columns)}, notes, keep)
+        starts = range(0, max(1, len(matrix)), self._chunk_rows)
+        parts = [matrix[start : start + self._chunk_rows] for start in starts]
+        answers = [keep(self._run({"numbers": part}, len(part)), ()) for part in parts]
+        return answers[0] if len(answers) == 1 else tuple(map(np.concatenate, zip(*answers, strict=True)))
+
     def _answer_table(self, table: Any, notes: Notes, keep: Keep) -> tuple[np.ndarray, ...]:
         known = list(table.keys() if isinstance(table, Mapping) else table.columns)
         for name in self.columns:
@@ -205,7 +224,7 @@ class Model:
     def _check_names(self, rows: Sequence[Mapping[str, Any]], strict: bool) -> None:  # noqa: FBT001
         n_columns = len(self.columns)
         for index, row in enumerate(rows):
-            if not isinstance(row, Mapping):
+            if type(row) is not dict and not isinstance(row, Mapping):
                 raise UserError(
                     "rows.shape",
                     f"row {index} is no object of column names and values; got {type(row).__name__}.",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,15 @@ DTYPES = {
     "INT32": "<i4", "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
 }  # fmt: skip
 DATATYPES = (*DTYPES, "BYTES")
+_WHOLE = frozenset({int, type(None)})
+_ALLOWED = {name: frozenset({int, float, type(None)}) if name.startswith("FP") else _WHOLE for name in DTYPES} | {
+    "BOOL": frozenset({bool, type(None)}),
+    "BYTES": frozenset({str, type(None)}),
+}
+"""What JSON may hold for a tensor of each type."""
 FEW = 8  # rows that join the others of a batch one by one
+_OBJECT, _F4, _F8 = np.dtype(object), np.dtype("<f4"), np.dtype("<f8")
+_NONE: dict[str, Any] = {}
 SERVER = {"name": "modelwright", "extensions": ["binary_tensor_data"]}
 
 
@@ -56,8 +64,9 @@ def read_infer(body: bytes, header_length: bytes | None, model: Model, *, max_ro
     if not isinstance(inputs, list) or not inputs:
         raise _wrong("`inputs` must be a list of tensors")
     tensors: dict[str, tuple[tuple[int, ...], Any]] = {}
+    most = max_rows * max(1, len(model.columns))
     for tensor in inputs:
-        name, shape, values, used = _tensor(tensor, tail, max_rows * max(1, len(model.columns)))
+        name, shape, values, used = _tensor(tensor, tail, most)
         if name in tensors:
             raise _wrong(f"the input {name[:100]!r} is there twice")
         tensors[name] = shape, values
@@ -73,13 +82,13 @@ def read_infer(body: bytes, header_length: bytes | None, model: Model, *, max_ro
     return Infer(request_id, rows, n_rows, _wanted(plain, binary), binary)
 
 
-def _parts(body: bytes, header_length: bytes | None) -> tuple[bytes, bytes]:
+def _parts(body: bytes, header_length: bytes | None) -> tuple[bytes, memoryview]:
     if header_length is None:
-        return body, b""
+        return body, memoryview(b"")
     if not header_length.isdigit() or len(header_length) > 12 or not 0 < int(header_length) <= len(body):
         raise _wrong(f"Inference-Header-Content-Length must be 1 to {len(body):,}, the length of the JSON part")
     length = int(header_length)
-    return body[:length], body[length:]
+    return body[:length], memoryview(body)[length:]
 
 
 def _object(head: bytes) -> dict[str, Any]:
@@ -97,7 +106,7 @@ def _object(head: bytes) -> dict[str, Any]:
 
 
 def _parameters(plain: Mapping[str, Any]) -> Mapping[str, Any]:
-    parameters = plain.get("parameters", {})
+    parameters = plain.get("parameters", _NONE)
     if not isinstance(parameters, dict):
         raise _wrong("`parameters` must be an object")
     return parameters
@@ -116,7 +125,7 @@ def _wanted(plain: Mapping[str, Any], binary: bool) -> tuple[tuple[str, bool], .
     return tuple(wanted)
 
 
-def _tensor(tensor: Any, tail: bytes, most: int) -> tuple[str, tuple[int, ...], Any, int]:
+def _tensor(tensor: Any, tail: memoryview, most: int) -> tuple[str, tuple[int, ...], Any, int]:
     """A tensor's name, shape, flat values, and how many bytes of the binary part it took."""
     if not isinstance(tensor, dict):
         raise _wrong("each of `inputs` must be an object")
@@ -127,7 +136,7 @@ def _tensor(tensor: Any, tail: bytes, most: int) -> tuple[str, tuple[int, ...], 
     if datatype not in DATATYPES:
         raise _wrong(f"the datatype of {shown!r} must be one of {', '.join(DATATYPES)}")
     sizes = shape if isinstance(shape, list) and 1 <= len(shape) <= 8 else []
-    if not sizes or any(type(size) is not int or not 0 <= size <= 2**40 for size in sizes):
+    if not sizes or set(map(type, sizes)) != {int} or not 0 <= min(sizes) <= max(sizes) <= 2**40:
         raise _wrong(f"the shape of {shown!r} must be a list of 1 to 8 sizes")
     n_values = math.prod(sizes)
     size_bytes = _parameters(tensor).get("binary_data_size")
@@ -146,7 +155,7 @@ def _tensor(tensor: Any, tail: bytes, most: int) -> tuple[str, tuple[int, ...], 
     return name, tuple(sizes), values, 0
 
 
-def _binary(data: bytes, datatype: str, n_values: int, shown: str) -> Any:
+def _binary(data: memoryview, datatype: str, n_values: int, shown: str) -> Any:
     if datatype == "BYTES":
         return _texts(data, n_values, shown)
     dtype = np.dtype(DTYPES[datatype])
@@ -155,7 +164,7 @@ def _binary(data: bytes, datatype: str, n_values: int, shown: str) -> Any:
     return np.frombuffer(data, dtype)
 
 
-def _texts(data: bytes, n_values: int, shown: str) -> list[bytes]:
+def _texts(data: memoryview, n_values: int, shown: str) -> list[bytes]:
     """Each value with its length, 4 bytes, before it."""
     found, at = [], 0
     while at < len(data):
@@ -165,7 +174,7 @@ def _texts(data: bytes, n_values: int, shown: str) -> list[bytes]:
         at += 4
         if at + length > len(data):
             raise _wrong(f"{shown!r} ends within a value")
-        found.append(data[at : at + length])
+        found.append(bytes(data[at : at + length]))
         at += length
     if len(found) != n_values:
         raise _wrong(f"{shown!r} has {len(found):,} values, its shape says {n_values:,}")
@@ -182,21 +191,16 @@ def _flat(data: Any, depth: int, shown: str) -> list[Any]:
         if not all(isinstance(part, list) for part in data) or len({len(part) for part in data}) > 1:
             raise _wrong(f"the `data` of {shown!r} is ragged")
         data = [value for part in data for value in part]
-    return list(data)
+    flat: list[Any] = data
+    return flat
 
 
 def _check_types(values: list[Any], datatype: str, shown: str) -> None:
-    kinds = set(map(type, values)) - {type(None)}
-    if datatype == "BYTES":
-        allowed: set[type] = {str}
-    elif datatype == "BOOL":
-        allowed = {bool}
-    else:
-        allowed = {int, float} if datatype.startswith("FP") else {int}
+    kinds, allowed = set(map(type, values)), _ALLOWED[datatype]
     if not kinds <= allowed:
         odd = next(iter(kinds - allowed)).__name__
         raise _wrong(f"{shown!r} is {datatype}; among its data there is a {odd}")
-    if allowed == {int} and values:
+    if allowed is _WHOLE and values:
         bits, signed = int(datatype.lstrip("UINT")), datatype.startswith("I")
         low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
         if any(value is not None and not low <= value <= high for value in values):
@@ -237,7 +241,7 @@ def _matrix(shape: tuple[int, ...], values: Any, model: Model, max_rows: int) ->
     n_rows = shape[0] if len(shape) == 2 else 1
     _check_count(n_rows, max_rows)
     if not isinstance(values, np.ndarray):
-        if any(type(value) is str for value in values):
+        if str in set(map(type, values)):
             raise _wrong("the model takes numbers")
         if n_rows <= FEW:
             parts = (values[start : start + width] for start in range(0, n_rows * width, width))
@@ -274,39 +278,41 @@ def _column(values: Any, shape: tuple[int, ...], name: str, model: Model) -> Any
     return values
 
 
-def outputs(told: Predictions, start: int, n_rows: int) -> list[tuple[str, str, np.ndarray | list[Any]]]:
-    """Name, datatype and values of each output, for `n_rows` from `start` on."""
+def outputs(
+    told: Predictions, start: int, n_rows: int, wanted: Collection[str] = ()
+) -> list[tuple[str, str, np.ndarray | list[Any]]]:
+    """Name, datatype and values of each output that is wanted (of all, where none is named), for `n_rows` from `start`
+    on."""
     found: list[tuple[str, str, Any]] = []
     for one in (told, *told.more):
         first = f"{one.target}_" if told.more else ""
-        part = one.prediction[start : start + n_rows]
-        if part.dtype == object:
-            texts = [value if isinstance(value, str) else _encode(value).decode() for value in part.tolist()]
-            found.append((f"{first}prediction", "BYTES", texts))
-        else:
-            found.append((f"{first}prediction", "FP64", np.ascontiguousarray(part, dtype="<f8")))
-        if one.probabilities is not None:
-            shares = np.ascontiguousarray(one.probabilities[start : start + n_rows], dtype="<f4")
-            found.append((f"{first}probabilities", "FP32", shares))
-        if one.quantiles is not None:
-            bands = np.ascontiguousarray(one.quantiles[start : start + n_rows], dtype="<f8")
-            found.append((f"{first}quantiles", "FP64", bands))
+        for name, values in (
+            ("prediction", one.prediction), ("probabilities", one.probabilities), ("quantiles", one.quantiles)
+        ):  # fmt: skip
+            if values is None or (wanted and first + name not in wanted):
+                continue
+            part = values[start : start + n_rows]
+            if part.dtype == _OBJECT:
+                texts = [value if isinstance(value, str) else _encode(value).decode() for value in part.tolist()]
+                found.append((first + name, "BYTES", texts))
+            elif name == "probabilities":
+                found.append((first + name, "FP32", np.ascontiguousarray(part, dtype=_F4)))
+            else:
+                found.append((first + name, "FP64", np.ascontiguousarray(part, dtype=_F8)))
     return found
 
 
 def write_infer(told: Told, asked: Infer) -> Response:
     """The answer, in JSON or with binary tensors behind it."""
-    made = outputs(told.answered, told.start, told.n_rows)
-    known = {name for name, _, _ in made}
-    for name, _ in asked.wanted:
-        if name not in known:
-            raise _wrong(f"the model has no output {name[:100]!r}", f"it has {', '.join(sorted(known))}")
     wanted = dict(asked.wanted)
+    made = outputs(told.answered, told.start, told.n_rows, wanted)
+    if wanted and len(made) < len(wanted):
+        known = sorted(name for name, _, _ in outputs(told.answered, 0, 0))
+        unknown = next(name for name in wanted if name not in known)
+        raise _wrong(f"the model has no output {unknown[:100]!r}", f"it has {', '.join(known)}")
     listed: list[dict[str, Any]] = []
     tail: list[bytes] = []
     for name, datatype, values in made:
-        if wanted and name not in wanted:
-            continue
         shape = [len(values)] if isinstance(values, list) else list(values.shape)
         tensor: dict[str, Any] = {"name": name, "datatype": datatype, "shape": shape}
         if wanted.get(name, asked.binary):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 import struct
 import threading
@@ -255,7 +256,7 @@ class Recorder:
             n_rows += len(taken[-1].rows)
         if not taken:
             return
-        if self._try(lambda: self.writer.append([self._plain(asked) for asked in taken])):
+        if self._try(lambda: self.writer.append(self._entries(taken))):
             self.n_kept += n_rows
         else:
             self.n_lost += n_rows
@@ -270,11 +271,24 @@ class Recorder:
             return False
         return True
 
+    def _entries(self, taken: Sequence[Asked]) -> list[list[Any]]:
+        """As they are written: of equal columns, one after the other, the names are written once."""
+        entries, before = list(map(self._plain, taken)), None
+        for entry in entries:
+            columns = entry[5]
+            if columns is before or columns == before:
+                entry[5] = None
+            before = columns
+        return entries
+
     def _plain(self, asked: Asked) -> list[Any]:
         columns, hidden = asked.columns, self.settings.leave_out
         rows: Any
         if isinstance(asked.rows, np.ndarray) and not hidden and not self.settings.hash:
-            rows = [list(asked.rows.shape), np.ascontiguousarray(asked.rows, "<f8").tobytes()]
+            with np.errstate(over="ignore"):
+                narrow = asked.rows.astype("<f4")
+            is_whole = bool(((narrow == asked.rows) | np.isnan(asked.rows)).all())  # nothing is lost: half the room
+            rows = [list(asked.rows.shape), (narrow if is_whole else asked.rows.astype("<f8")).tobytes()]
         else:
             listed = asked.rows.tolist() if isinstance(asked.rows, np.ndarray) else asked.rows
             kept = [name for name in columns if name not in hidden]
@@ -331,18 +345,26 @@ def _salt(folder: Path) -> bytes:
 def asked(folder: Path, cursor: Cursor | None = None) -> tuple[list[Asked], Cursor, list[str]]:
     """Everything that was asked since a cursor, in the order of writing; the next cursor; what was damaged."""
     frames = Frames(folder, cursor or Cursor())
-    found = [_asked(entry) for frame in frames for entry in frame]
+    found = []
+    for frame in frames:
+        columns: tuple[str, ...] = ()
+        for entry in frame:
+            columns = columns if entry[5] is None else tuple(entry[5])
+            found.append(_asked(entry, columns))
     return found, frames.cursor, frames.problems
 
 
-def _asked(entry: list[Any]) -> Asked:
-    request_id, time_s, version, role, latency_s, columns, rows, answers = entry
+def _asked(entry: list[Any], columns: tuple[str, ...]) -> Asked:
+    request_id, time_s, version, role, latency_s, _, rows, answers = entry
     kept: Any
     if len(rows) == 2 and isinstance(rows[1], bytes):
-        kept = np.frombuffer(rows[1], "<f8").reshape(rows[0])
+        size, data = rows
+        kept = (
+            np.frombuffer(data, "<f4" if len(data) == 4 * math.prod(size) else "<f8").astype(np.float64).reshape(size)
+        )
     else:
         kept = [dict(zip(columns, cells, strict=True)) for cells in rows]
-    return Asked(request_id, time_s, version, role, latency_s, kept, tuple(columns), answers)
+    return Asked(request_id, time_s, version, role, latency_s, kept, columns, answers)
 
 
 def keep_truth(folder: Path, truths: Sequence[tuple[str, Any, float]]) -> int:

@@ -120,7 +120,7 @@ class Shadow:
             if isinstance(taken[0][1], list):
                 answered = model.predict([row for _, rows, _ in taken for row in rows])
             else:
-                answered = model.predict(as_columns(taken[0][1], columns))
+                answered = model.predict(taken[0][1])
         except WrightError as problem:  # the champion took these rows; that the challenger does not is worth knowing
             self.arm.tally.n_errors += len(taken)
             LOG.warning("version %d, in shadow, refused a row: %s", self.arm.version, problem.message)
@@ -135,11 +135,6 @@ class Shadow:
                     Asked(request_id, now_s, self.arm.version, self.arm.role, latency_s, rows, columns, part)
                 )
             start += n
-
-
-def as_columns(rows: Any, columns: tuple[str, ...]) -> Any:
-    """A matrix as a table of its columns; anything else as it is."""
-    return {name: rows[:, index] for index, name in enumerate(columns)} if getattr(rows, "ndim", 0) == 2 else rows
 
 
 def plain_route(model: Model) -> Route:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
 import msgspec
@@ -44,7 +44,8 @@ class Asking:
     version: int | None = None
 
 
-class Known(NamedTuple):
+@dataclass(slots=True)
+class Known:
     """What the head of a request has told: its path, the model that it asks, the format of its body."""
 
     path: str
@@ -73,7 +74,7 @@ class Service:
         self.limits = limits or Limits()
         self._needs_token = token is not None
         self._token = b"" if token is None else f"Bearer {token}".encode()
-        self._batcher = Batcher(self._guarded)
+        self._batcher = Batcher(self._of_problem)
         self._statuses: dict[int, int] = {}
         self._others = others
         self._prefix, self._numbers = os.urandom(6).hex(), itertools.count()
@@ -188,10 +189,8 @@ class Service:
             return self.answer(request)
         try:
             job = self._job(request, known.asking, known.kind)
-        except RequestError as refused:
-            return self._refused(refused)
-        except WrightError as problem:
-            return self._problem(problem)
+        except Exception as problem:  # noqa: BLE001  the edge
+            return self._of_problem(problem)
         if alone or not isinstance(job.rows, list) or job.n_rows > MOST_ROWS:
             return self._guarded(lambda: answer(job))
         self._batcher.add(job, reply)
@@ -228,12 +227,13 @@ class Service:
         """The answer, or the refusal that says what is wrong; a defect of ours must not take the server down."""
         try:
             return do()
-        except RequestError as refused:
-            return self._refused(refused)
-        except WrightError as problem:
-            return self._problem(problem)
         except Exception as problem:  # noqa: BLE001  the edge
-            return guarded(problem, self)
+            return self._of_problem(problem)
+
+    def _of_problem(self, problem: Exception) -> Response:
+        if isinstance(problem, RequestError):
+            return self._refused(problem)
+        return self._problem(problem) if isinstance(problem, WrightError) else guarded(problem, self)
 
     def refusal(self, status: int, code: str, message: str, hint: str = "") -> Response:
         """A refusal with its JSON body."""
