@@ -142,7 +142,7 @@ class Connection(asyncio.BufferedProtocol):
         self.url = b""
         self.headers: dict[bytes, bytes] = {}
         self.body: bytes | bytearray = b""
-        self.n_head_bytes = 0
+        self.n_head_bytes = self.n_field_bytes = 0
         self.in_head = True
         self.in_message = True
         self.early: Response | None = None
@@ -178,10 +178,12 @@ class Connection(asyncio.BufferedProtocol):
                 self._refuse(400, "request.http", f"this is no HTTP request: {problem}.")
             return
         if self.in_message and self.in_head and self.n_head_bytes > _MAX_HEAD_BYTES and not self.is_done:
-            self._refuse(431, "request.head", f"the request's head is over {_MAX_HEAD_BYTES:,} bytes.")
+            self._refuse_head()
 
     def eof_received(self) -> bool:
         self.is_eof = True
+        if self.in_message and not self.is_done:
+            self._refuse(400, "request.http", "the request ended before it was whole.", "send it again")
         return self.is_busy or bool(self.waiting)
 
     def pause_writing(self) -> None:
@@ -207,11 +209,15 @@ class Connection(asyncio.BufferedProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.lower()] = value
+        self.n_field_bytes += len(name) + len(value)
 
     def on_headers_complete(self) -> None:
         self.in_head = False
         self.n_head_bytes = 0
         if self.is_done:
+            return
+        if self.n_field_bytes > _MAX_HEAD_BYTES:
+            self._refuse_head()
             return
         if b"host" not in self.headers and self.parser.get_http_version() == "1.1":
             self._refuse(400, "request.http", "the request has no Host header.")
@@ -317,6 +323,9 @@ class Connection(asyncio.BufferedProtocol):
         self.transport.write(head if request is not None and request.method == "HEAD" else head + body)
         if not keep_alive:
             self._finish()
+
+    def _refuse_head(self) -> None:
+        self._refuse(431, "request.head", f"the request's head is over {_MAX_HEAD_BYTES:,} bytes.")
 
     def _refuse(self, status: int, code: str, message: str, hint: str = "") -> None:
         self._close_with(self.hub.service.refusal(status, code, message, hint))
