@@ -74,11 +74,11 @@ def memory_mb(pid: int) -> float:
 
 @contextlib.contextmanager
 def serving(
-    command: Sequence[str], *, port: int, probe: tuple[str, bytes, dict[str, str]], environment: dict[str, str] | None = None,
-    folder: Path | None = None, patience_s: float = 90.0,
+    command: Sequence[str], *, port: int, probe: tuple[str, bytes, dict[str, str]],
+    environment: dict[str, str] | None = None, folder: Path | None = None, patience_s: float = 90.0,
 ) -> Iterator[Running]:  # fmt: skip
     """Start a server pinned to its core, wait for its first answer, end its whole tree afterwards."""
-    log = tempfile.TemporaryFile()
+    log = tempfile.TemporaryFile()  # noqa: SIM115  closed below, after the server
     began = time.perf_counter()
     process = subprocess.Popen(
         ["taskset", "-c", SERVER_CORE, *command], stdout=log, stderr=log, cwd=folder, start_new_session=True,
@@ -122,13 +122,15 @@ def ask(port: int, path: str, body: bytes, headers: dict[str, str], *, timeout_s
         connection.close()
 
 
-def load(running: Running, path: str, body: bytes, headers: dict[str, str], *, connections: int, seconds: float) -> Load:
+def load(
+    running: Running, path: str, body: bytes, headers: dict[str, str], *, connections: int, seconds: float
+) -> Load:
     """Ask with so many connections for so long, by wrk on the other core."""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "ask.lua"
         data = Path(folder) / "body"
         data.write_bytes(body)
-        lines = [f'wrk.method = "POST"', f'local f = io.open("{data}", "rb"); wrk.body = f:read("*a"); f:close()']
+        lines = ['wrk.method = "POST"', f'local f = io.open("{data}", "rb"); wrk.body = f:read("*a"); f:close()']
         lines += [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items()]
         lines.append(
             'done = function(s, l, r) io.write(string.format("N %d %d %d %d %d\\n", s.requests, '

@@ -67,7 +67,7 @@ def _package(graph: bytes, x: np.ndarray, y: np.ndarray, answers: np.ndarray, pa
     frame = pl.DataFrame(x.astype(np.float64), schema=list(COLUMNS)).with_columns(signal=pl.Series(y).cast(pl.String))
     csv = path.with_suffix(".csv")
     frame.write_csv(csv)
-    cleaned = mw.clean(mw.collect(csv), mw.CleanSpec(target="signal", kinds={name: "number" for name in COLUMNS}))
+    cleaned = mw.clean(mw.collect(csv), mw.CleanSpec(target="signal", kinds=dict.fromkeys(COLUMNS, "number")))
     known = {reading.column: reading for reading in cleaned.readings}
     trained = Trained(
         graph=graph,

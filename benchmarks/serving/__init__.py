@@ -1,0 +1,1 @@
+"""Serving side by side with its peers."""
