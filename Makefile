@@ -4,6 +4,7 @@
 #   make run DATA=homes.csv TARGET=price      any other table
 #   make example NAME=image                   a network: text, image, audio, forecast, sensor, detection, several, transfer
 #   make example NAME=image FROM=folder       the same on data of yours: examples/deep/README.md
+#   make loop                                 the closed loop on a drifting stream: serve, notice, retrain, roll back
 #   make test                                 everything that CI checks
 #   make check                                format, lint and types alone
 #   make bench NAME=spine                     a benchmark, side by side with its peer
@@ -23,7 +24,7 @@ JOBS ?= 2
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: run example test check bench bless help clean
+.PHONY: run example loop test check bench bless help clean
 
 help:
 	@sed -n 's/^#   //p' $(MAKEFILE_LIST)
@@ -60,6 +61,9 @@ ifeq ($(NAME),transfer)
 	@$(BIN)/python examples/deep/transfer/teach.py
 endif
 	@$(BIN)/wright run examples/deep/$(NAME)/recipe.yaml
+
+loop: $(VENV)/.run
+	@$(BIN)/python examples/loop/run.py $(if $(FROM),--data '$(FROM)')
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

@@ -66,12 +66,14 @@ def one(name: str, stream: pl.DataFrame) -> tuple[list[str], list[str]]:
         start = Path(folder) / "start.csv"
         stream[:n_first].write_csv(start)
         recipe = mw.Recipe.from_plain({"name": name, "data": str(start), "target": "y",
-                                       "clean": {"skip": ["duplicates"]}, "train": {"models": ["boosting"]}})  # fmt: skip
+                                       "clean": {"skip": ["duplicates"]},
+                                       "train": {"models": ["boosting"], "metric": "accuracy"}})  # fmt: skip
         store = Store.open(Path(folder) / ".wright")
         first = load(mw.run(recipe, store=store).facts["package"])
 
         def learn(known: pl.DataFrame) -> Any:
-            return load(retrained(recipe, known, store, folder=Path(folder) / "rows").package)
+            made = retrained(recipe, known, store, folder=Path(folder) / "rows")
+            return load(made.package), made.n_learned
 
         rest = stream[n_first:]
         size = -(-rest.height // BATCHES)
@@ -86,7 +88,7 @@ def one(name: str, stream: pl.DataFrame) -> tuple[list[str], list[str]]:
             told = model.predict(rows.select(model.columns)).prediction
             always.append((rows.height, float((pl.Series(told.tolist()) == rows["y"]).mean() or 0.0)))
             if number + 1 < BATCHES:
-                model = learn(rest[: (number + 1) * size])
+                model, _ = learn(rest[: (number + 1) * size])
         every = sum(n * score for n, score in always) / sum(n for n, _ in always)
     table = [f"| {name} | {rest.height:,} | {looped.first_score:.4f} | {looped.score:.4f} | {looped.n_retrainings} | "
              f"{every:.4f} | {BATCHES - 1} |"]  # fmt: skip

@@ -68,6 +68,13 @@ class RetrainWhen(Spec):
     age: str | None = Field(None, description="retrain a model older than this, such as 30d; left out, never by age")
     new_rows: int | None = Field(None, ge=1, description="retrain when so many new labelled rows have come")
 
+    grown: float | None = Field(
+        4.0,
+        gt=1,
+        description="retrain a model that was made of few rows after a change, when so many times as many have"
+        " come since; null, never",
+    )
+
     @field_validator("age")
     @classmethod
     def _span(cls, text: str | None) -> str | None:

@@ -345,7 +345,7 @@ def retrain(arguments: list[str], terminal: Terminal, parser: Parser) -> None:
 
     place = _place(options)
     made = retrain_(place, watch=terminal.watch)
-    deploy(place.store, place.name, made.package, run=made.run)
+    deploy(place.store, place.name, made.package, run=made.run, n_learned=made.n_learned)
     state = place.state()
     number = state.versions[-1].number
     evidence = {"version": number, "way": made.way, "why": made.reason, "n_new_rows": made.n_new_rows}

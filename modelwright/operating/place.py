@@ -114,7 +114,9 @@ def _finite(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def deploy(store: Store | str | Path, name: str, package: str | Path | None = None, *, run: str = "") -> Place:
+def deploy(
+    store: Store | str | Path, name: str, package: str | Path | None = None, *, run: str = "", n_learned: int = 0
+) -> Place:
     """Make a deployment of a run's package, or add the package to it if it is there already.
 
     The first version is the champion; later ones wait until they are promoted or made challengers. What is there
@@ -136,7 +138,9 @@ def deploy(store: Store | str | Path, name: str, package: str | Path | None = No
     before = place.state() if (place.folder / deployments.STATE).exists() else None
     known = before is not None and any(version.file == digest for version in before.versions)
     after = deployments.change(
-        place.folder, lambda state: deployments.added(state, digest, about={"run": run}), name=name
+        place.folder,
+        lambda state: deployments.added(state, digest, about={"run": run, "n_learned": n_learned}),
+        name=name,
     )
     if before is None:
         place.keep_progress(replace(place.progress(), trained_s=time.time()))

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from modelwright_runtime.model import Model
 
-Learn = Callable[["pl.DataFrame"], "Model"]
-"""Labelled rows that have come since the beginning, the oldest first, to a model; what was there before it knows."""
+Learn = Callable[["pl.DataFrame"], "tuple[Model, int]"]
+"""Labelled rows that have come since the beginning, the oldest first, to a model; what was there before it knows. And
+of how many rows it was made, where those were only the newest; else 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,7 @@ class _Life:
     labelled: int = 0
     trained: int = 0
     answered: dict[int, list[pl.DataFrame]] = field(default_factory=dict)
+    learned: dict[int, int] = field(default_factory=dict)
     n_retrainings: int = 0
 
 
@@ -170,7 +172,7 @@ def _situation(life: _Life, number: int, delay: int, spec: MonitorSpec) -> Situa
         now_s=(number + 1) * spec.every_s, trained_s=life.trained * spec.every_s, model=life.models[life.champion - 1],
         rows=since(life.champion, life.looked), labelled=since(life.champion, life.labelled).filter(
             pl.col("_truth").is_not_null()
-        ), n_new_labelled=n_rows, versus=None if life.promoted else pair,
+        ), n_new_labelled=n_rows, n_learned=life.learned.get(life.champion, 0), versus=None if life.promoted else pair,
         watched=pair if life.promoted else None, promoted_s=life.promoted * spec.every_s, seed=number,
     )  # fmt: skip
 
@@ -179,7 +181,9 @@ def _act(life: _Life, told: Turn, known: pl.DataFrame, number: int, delay: int, 
     if told.report is not None:
         life.looked, life.labelled = number + 1, max(life.labelled, number + 1 - delay)
     if told.kind == "retrain":
-        life.models.append(learn(known))
+        model, n_learned = learn(known)
+        life.models.append(model)
+        life.learned[len(life.models)] = n_learned
         life.beside, life.since, life.trained = len(life.models), number + 1, number + 1
         life.n_retrainings += 1
     elif told.kind == "promote":

@@ -26,19 +26,22 @@ if TYPE_CHECKING:
 LEAST_ROWS = 30
 LEAST_ALONE = 500
 """Rows from which a model may be made of them alone: the ones before may be of a world that is gone."""
-MOST_HALVINGS = 2
-PROBE_SHARE = 0.2
-"""Share of the new rows, the newest, on which the ways are held against each other before all are learned from."""
+MOST_HALVINGS = 4
+PROBE_SHARE, MOST_PROBED = 0.2, 400
+"""Share of the new rows, the newest, on which the ways are held against each other; no more, for they are left out of
+the trial: what has just turned would be in them alone."""
 OLD_AND_NEW = "old and new"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retrained:
-    """A model made of newer rows: its package, the run that made it, what it learned from and why."""
+    """A model made of newer rows: its package, the run that made it, what it learned from and why. `n_learned` are the
+    rows that it was made of, where those were only the newest; else 0."""
 
     package: Path
     run: str
     n_new_rows: int
+    n_learned: int
     way: str
     reason: str
 
@@ -86,10 +89,11 @@ def retrained(
 ) -> Retrained:
     """A model of the recipe with newer rows, in the order in which they came.
 
-    From 500 new rows on, several ways are tried on all but the newest fifth of them: the old rows with the new ones,
-    the new ones alone, and the newest half and quarter of those, down to 500. What answers that fifth best is then
-    made with the fifth as well. Reference: Bifet and Gavalda (2007), "Learning from time-changing data with adaptive
-    windowing" (halves of a window).
+    From 500 new rows on, several ways are tried on all but the newest 400 of them (a fifth, if that is less): the old
+    rows with the new ones, the new ones alone, and the newest half, quarter, eighth of those, down to 500. What
+    answers the newest best is then made with them as well.
+
+    Reference: Bifet and Gavalda (2007), "Learning from time-changing data with adaptive windowing" (parts of a window).
     """
     if labelled.height < LEAST_ROWS:
         raise UserError(
@@ -104,12 +108,12 @@ def retrained(
     make = partial(_made, recipe, store=store, folder=folder, watch=watch)
     way, share, reason = OLD_AND_NEW, 1.0, f"{labelled.height:,} new rows are too few to learn from alone"
     if labelled.height >= LEAST_ALONE:
-        n_probe = max(50, int(labelled.height * PROBE_SHARE))
+        n_probe = min(MOST_PROBED, int(labelled.height * PROBE_SHARE))
         learned, probe = labelled[:-n_probe], labelled[-n_probe:]
         ways = {OLD_AND_NEW: 1.0, "new alone": 1.0}
         for halving in range(1, MOST_HALVINGS + 1):
             if learned.height / 2**halving >= LEAST_ALONE:
-                ways[f"newest {0.5**halving:.0%}"] = 0.5**halving
+                ways[f"newest {learned.height // 2**halving:,}"] = 0.5**halving
         scores = {
             one: _score(make(_newest(learned, part), keeps_old=one == OLD_AND_NEW, suffix="probe")[0], probe)
             for one, part in ways.items()
@@ -118,8 +122,10 @@ def retrained(
         share = ways[way]
         told = ", ".join(f"{one} {loss:.4g}" for one, loss in scores.items())
         reason = f"loss on the newest {n_probe:,} rows: {told}"
-    package, run = make(_newest(labelled, share), keeps_old=way == OLD_AND_NEW, suffix="retrained")
-    return Retrained(package=package, run=run, n_new_rows=labelled.height, way=way, reason=reason)
+    rows = _newest(labelled, share)
+    package, run = make(rows, keeps_old=way == OLD_AND_NEW, suffix="retrained")
+    n_learned = 0 if way == OLD_AND_NEW else rows.height
+    return Retrained(package=package, run=run, n_new_rows=labelled.height, n_learned=n_learned, way=way, reason=reason)
 
 
 def _newest(rows: pl.DataFrame, share: float) -> pl.DataFrame:

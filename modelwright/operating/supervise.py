@@ -77,7 +77,8 @@ def situation(place: Place, progress: Progress, now_s: float) -> Situation:
     return Situation(
         now_s=now_s, trained_s=progress.trained_s, model=place.model(state.champion),
         rows=_since(own, progress.seen_s), labelled=labelled,
-        n_new_labelled=n_new, versus=versus, watched=watched, promoted_s=progress.promoted_s, seed=state.revision,
+        n_new_labelled=n_new, n_learned=int(state.version(state.champion).about.get("n_learned", 0)),
+        versus=versus, watched=watched, promoted_s=progress.promoted_s, seed=state.revision,
     )  # fmt: skip
 
 
@@ -126,7 +127,7 @@ def _retrain(place: Place, told: Turn, progress: Progress, seen: Situation, watc
                      now_s=seen.now_s)  # fmt: skip
         return progress
     before = place.state()
-    deploy(place.store, place.name, made.package, run=made.run)
+    deploy(place.store, place.name, made.package, run=made.run, n_learned=made.n_learned)
     number = place.state().versions[-1].number
     if number != before.champion:
         change(place.folder, lambda state: challenged(state, number))

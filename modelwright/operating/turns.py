@@ -30,7 +30,7 @@ class Situation:
     `rows` are the champion's since the last look, `labelled` those whose truth has come since then; `versus` those of
     champion and challenger since the challenge began (None without a challenger); `watched` those of promoted and
     former model since the promotion (None unless a promotion is being watched). `n_new_labelled` rows have come since
-    the champion was trained.
+    the champion was trained, which was made of `n_learned` rows after a change (0: it was made of all there were).
     """
 
     now_s: float
@@ -39,6 +39,7 @@ class Situation:
     rows: pl.DataFrame
     labelled: pl.DataFrame
     n_new_labelled: int = 0
+    n_learned: int = 0
     versus: tuple[pl.DataFrame, pl.DataFrame] | None = None
     watched: tuple[pl.DataFrame, pl.DataFrame] | None = None
     promoted_s: float = 0.0
@@ -75,6 +76,11 @@ def turn(seen: Situation, spec: MonitorSpec) -> Turn:
         challenger_under_way=seen.versus is not None or seen.watched is not None,
     )  # fmt: skip
     action = decide(report, history, spec)
+    grown = spec.retrain_when.grown
+    few = 0 < seen.n_learned * (grown or 0.0) <= seen.n_new_labelled and not history.challenger_under_way
+    if action.kind == "nothing" and few:
+        words = f"The model was made of {seen.n_learned:,} rows after a change; {seen.n_new_labelled:,} more have come."
+        return Turn(kind="retrain", words=words, evidence={"reason": "grown", **action.evidence}, report=report)
     return Turn(
         kind=action.kind, words=action.words, evidence={"reason": action.reason, **action.evidence}, report=report
     )

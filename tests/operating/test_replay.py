@@ -30,7 +30,8 @@ def lived(shop: tuple[Recipe, Path], folder: Path, **more: Any) -> Any:
     assert first is not None
 
     def learn(known: pl.DataFrame) -> Any:
-        return load(retrained(recipe, known, store, folder=folder).package)
+        made = retrained(recipe, known, store, folder=folder)
+        return load(made.package), made.n_learned
 
     return replay(load(store.path(first["file"])), stream(), learn, SPEC, batch_rows=500, **more)
 
