@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from modelwright.packaging.compression.case import Case, Compression, Variant
     from modelwright.packaging.compression.judge import Verdict
 
-FASTER, SMALLER = 1.1, 2.0
+FASTER, SMALLER = 1.1, 1.75
 """A form is chosen if it is so many times faster, or so many times smaller and not slower."""
 SLOWER = 0.98
 """What counts as slower: a model measured against itself comes out between 0.98 and 1.02."""
-ROUGHLY = 0.93
+ROUGHLY = 0.85
 """Where each form is measured by one session only, this is near enough to be measured again."""
 WORTH = 1.1
 """What storing a form otherwise must save."""
@@ -29,7 +29,7 @@ N_SESSIONS = 3
 """Two sessions of one graph can differ by a tenth, by where they lie in memory: of each, the fastest counts."""
 ENOUGH = 10.0
 """A form that is ten times smaller wins no more by being smaller still."""
-CONFIRMED = 3
+CONFIRMED = 4
 """So many of the best forms are measured a second time before one is chosen."""
 
 
@@ -68,10 +68,10 @@ def compress(
     """Try every form that suits the model and keep the best that is measured to be no worse.
 
     `data` has the typed rows of training; held-out rows are never read. A form is out when its score (see `score.py`)
-    falls by more than `spec.tolerance`, a standard error added (two for a student), or beyond two on a slice, or when its
+    falls by more than `spec.tolerance`, a standard error added (two for a student), or beyond two on a slice; when its
     calibration error rises by more; or when it is slower than the original at `spec.batch_size` rows a call, by CPU
     time measured here in turns. Of those that are left, the one with the best product of speed and root of size (ten
-    times smaller counts as much as more) is chosen, if it is 1.1 times faster or 2 times smaller. The preprocessing
+    times smaller counts as much as more) is chosen, if it is 1.1 times faster or 1.75 times smaller. The preprocessing
     stays as it is; a student has its own.
 
     What is chosen depends on measured time, so it may differ between machines and runs; each form itself does not.
