@@ -156,9 +156,10 @@ def main() -> None:
             time.sleep(0.6)  # a server looks for another champion four times a second
     mean, first_mean = (float(np.mean([getattr(point, name) for point in points])) for name in ("score", "first_score"))
     kinds = [point.kind for point in points]
+    counts = {kind: kinds.count(kind) for kind in ("retrain", "promote", "roll back")}
     words = (f"{rest.height:,} rows in {options.batches} batches, each answered before its labels came. The loop was "
-             f"right {mean:.1%} of the time, the first model alone {first_mean:.1%}; {kinds.count('retrain')} times it was "
-             f"retrained, {kinds.count('promote')} times promoted, {kinds.count('roll back')} times rolled back.")  # fmt: skip
+             f"right {mean:.1%} of the time, the first model alone {first_mean:.1%}. Retrained {counts['retrain']} times, "
+             f"promoted {counts['promote']} times, rolled back {counts['roll back']} times.")  # fmt: skip
     (folder / "story.html").write_text(story_page("A model that looks after itself", points, words=words))
     print(f"\n{words}\npicture   {folder / 'story.html'}\nlast look {place.folder / 'monitor.html'}")
     print(f"decisions `wright status stream --store {store.root}`")
