@@ -133,7 +133,8 @@ def mean(values: list[float]) -> float:
 def lines(rows: list[dict[str, Any]], batch_size: int) -> tuple[list[str], list[str]]:
     """The table and the bars."""
     table = [
-        "| package | kB | chosen | faster | original against itself | smaller | points lost | calibration | dynamic everywhere: faster, lost "
+        "| package | kB | chosen | faster | original against itself | smaller | points lost | calibration "
+        "| dynamic everywhere: faster, lost "
         "| static everywhere: faster, lost | seconds |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
@@ -146,8 +147,8 @@ def lines(rows: list[dict[str, Any]], batch_size: int) -> tuple[list[str], list[
     for row in rows:
         told = row["chosen"]
         table.append(
-            f"| {row['case']} | {row['bytes'] / 1000:,.0f} | {row['form']} | {told['speed']:.2f} | {told.get('null', 1.0):.2f} "
-            f"| {told['size']:.1f} "
+            f"| {row['case']} | {row['bytes'] / 1000:,.0f} | {row['form']} | {told['speed']:.2f} "
+            f"| {told.get('null', 1.0):.2f} | {told['size']:.1f} "
             f"| {100 * told['lost']:.2f} | {told['calibration']:+.4f} | {loser(row, LOSERS[0])} "
             f"| {loser(row, LOSERS[1])} | {row['seconds']:.0f} |"
         )
