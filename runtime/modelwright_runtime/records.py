@@ -1,7 +1,8 @@
 """Append-only files of records: what was predicted, and what turned out to be true.
 
-A segment is a file of frames: length, CRC-32, and a msgpack list of entries. Frames are appended whole; a kill can
-only cut the last one short, which a reader passes over. Damage anywhere else is told, never read as data.
+A segment is a file of frames: length, its CRC-32, the payload's, and a msgpack list of entries. Frames are appended
+whole; a kill can only cut the last one short, which a reader passes over. Damage anywhere else is told, never read as
+data.
 Reference: the log of LevelDB (records with checksums, a torn tail is dropped).
 """
 
@@ -29,8 +30,9 @@ from modelwright_runtime.deployment import LogSettings
 from modelwright_runtime.errors import SystemFault
 
 LOG = logging.getLogger("modelwright_runtime")
-MAGIC = b"WRSEG\x01\r\n"
-_HEAD = struct.Struct("<II")
+MAGIC = b"WRSEG\x02\r\n"
+_SIZE = struct.Struct("<I")
+_HEAD = struct.Struct("<III")
 MAX_FRAME_BYTES = 2**28
 FLUSH_S = 0.25
 SYNC_S = 1.0
@@ -116,9 +118,8 @@ class SegmentWriter:
 
 
 def framed(payload: bytes) -> bytes:
-    """A payload with its length and a checksum over both."""
-    size = struct.pack("<I", len(payload))
-    return size + struct.pack("<I", zlib.crc32(payload, zlib.crc32(size))) + payload
+    """A payload behind its length and the checksums of both: a damaged length is no frame that was cut short."""
+    return _HEAD.pack(len(payload), zlib.crc32(_SIZE.pack(len(payload))), zlib.crc32(payload)) + payload
 
 
 def _write_all(handle: int, data: bytes) -> None:
@@ -164,11 +165,12 @@ class Frames:
                 head = file.read(_HEAD.size)
                 if len(head) < _HEAD.size:
                     break
-                size, checksum = _HEAD.unpack(head)
-                payload = file.read(size) if size <= MAX_FRAME_BYTES else b""
-                if len(payload) < size and size <= MAX_FRAME_BYTES:
+                size, of_size, of_payload = _HEAD.unpack(head)
+                is_whole = of_size == zlib.crc32(head[: _SIZE.size]) and size <= MAX_FRAME_BYTES
+                payload = file.read(size) if is_whole else b""
+                if is_whole and len(payload) < size:
                     break  # being written, or cut short by a kill
-                if zlib.crc32(payload, zlib.crc32(head[:4])) != checksum:
+                if not is_whole or zlib.crc32(payload) != of_payload:
                     self.problems.append(f"{path.name}: damaged at byte {start:,}; the rest of it is passed over")
                     start = path.stat().st_size
                     break
