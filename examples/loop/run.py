@@ -158,8 +158,8 @@ def main() -> None:
     kinds = [point.kind for point in points]
     counts = {kind: kinds.count(kind) for kind in ("retrain", "promote", "roll back")}
     words = (f"{rest.height:,} rows in {options.batches} batches, each answered before its labels came. The loop was "
-             f"right {mean:.1%} of the time, the first model alone {first_mean:.1%}. Retrained {counts['retrain']} times, "
-             f"promoted {counts['promote']} times, rolled back {counts['roll back']} times.")  # fmt: skip
+             f"right {mean:.1%} of the time, the first model alone {first_mean:.1%}. Retrained {counts['retrain']} "
+             f"times, promoted {counts['promote']} times, rolled back {counts['roll back']} times.")  # fmt: skip
     (folder / "story.html").write_text(story_page("A model that looks after itself", points, words=words))
     print(f"\n{words}\npicture   {folder / 'story.html'}\nlast look {place.folder / 'monitor.html'}")
     print(f"decisions `wright status stream --store {store.root}`")

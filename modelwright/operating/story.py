@@ -21,7 +21,8 @@ body { font: 16px/1.55 system-ui, sans-serif; max-width: 1060px; margin: 0 auto;
 body { color: var(--ink); }
 h1 { font-size: 2.4rem; margin: 0 0 8px; } .soft, svg text { color: var(--soft); fill: var(--soft); font-size: 13px; }
 table { border-collapse: collapse; width: 100%; margin-top: 8px; }
-td:nth-child(2) { white-space: nowrap; } td, th { text-align: left; padding: 6px 14px 6px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
+td:nth-child(2) { white-space: nowrap; }
+td, th { text-align: left; padding: 6px 14px 6px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
 .mark { display: inline-block; width: 10px; height: 10px; border-radius: 50%; margin-right: 6px; }
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
