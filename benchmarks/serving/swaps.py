@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import json
 import os
 import re
 import time
@@ -131,7 +133,7 @@ def shadow() -> tuple[list[str], list[str]]:
             for block in range(2 * N_BLOCKS):
                 on = block % 4 in (1, 2)  # off, on, on, off: a trend meets both alike
                 change(place, (lambda state: challenged(state, 2)) if on else unchallenged)
-                time.sleep(1.0)
+                _wait_for_arms(2 if on else 1)
                 by_state[on] += asyncio.run(_steady(request)).latencies_s
     found = {on: sorted(values) for on, values in by_state.items()}
     p99 = {on: values[int(0.99 * len(values))] * 1e3 for on, values in found.items()}
@@ -142,6 +144,19 @@ def shadow() -> tuple[list[str], list[str]]:
         *(f"| {'in shadow' if on else 'none'} | {len(found[on]):,} | {p50[on]:.3f} | {p99[on]:.3f} |" for on in found),
     ]  # fmt: skip
     return lines, [bar("p99 with a shadow against without", p99[True] / p99[False], 1.05)]
+
+
+def _wait_for_arms(n: int) -> None:
+    """Until so many versions are loaded, and a moment more."""
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20)
+        connection.request("GET", "/status", headers=OWN)
+        told = json.loads(connection.getresponse().read())
+        connection.close()
+        if len(told["models"][0]["arms"]) == n:
+            break
+        time.sleep(0.1)
+    time.sleep(1.5)
 
 
 async def _steady(request: bytes) -> Seen:

@@ -87,6 +87,9 @@ def curl_line(model: Model, address: str, *, path: str = "/predict", needs_token
     return f"curl -s {example}{token} | {asking} @-"
 
 
+_ERROR = {"type": "object", "properties": {key: {"type": "string"} for key in ("error", "code", "hint")}}
+
+
 def openapi(models: Sequence[Model], *, needs_token: bool = False) -> dict[str, Any]:
     """The service as OpenAPI 3.1, with schemas made from the columns and examples made from golden rows."""
     paths: dict[str, Any] = {"/predict": {"post": _operation(models[0], "predict")}}
@@ -110,6 +113,8 @@ def openapi(models: Sequence[Model], *, needs_token: bool = False) -> dict[str, 
         described["components"] = {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}}
         described["security"] = [{"token": []}]
         paths["/health"]["get"]["security"] = []
+        for path in paths.keys() - {"/health"}:
+            paths[path]["post"]["responses"]["401"] = _json("The token is missing or wrong.", _ERROR)
     return described
 
 
@@ -124,13 +129,14 @@ def _operation(model: Model, operation_id: str) -> dict[str, Any]:
     envelope = {"type": "object", "properties": {"rows": rows}, "required": ["rows"], "additionalProperties": False}
     example = {"rows": [_shown(example_row(model))]}
     errors = {
-        "400": "The body is no JSON.",
+        "400": "The body is no JSON, or the request no HTTP.",
+        "408": "It did not arrive in time.",
         "411": "No length.",
         "413": "Too many bytes or rows.",
         "415": "Not application/json.",
         "422": "A row does not fit: the answer names row and column.",
+        "503": "Too much is asked at once.",
     }
-    error = {"type": "object", "properties": {key: {"type": "string"} for key in ("error", "code", "hint")}}
     return {
         "operationId": operation_id,
         "summary": f"Predict {model.signature.task.target} ({model.signature.task.kind}).",
@@ -140,7 +146,7 @@ def _operation(model: Model, operation_id: str) -> dict[str, Any]:
         },
         "responses": {
             "200": _json("One prediction per row, in their order.", _answer_schema(model), example_answer(model)),
-            **{status: _json(told, error) for status, told in errors.items()},
+            **{status: _json(told, _ERROR) for status, told in errors.items()},
         },
     }
 
@@ -264,7 +270,8 @@ def _fields(model: Model) -> str:
     kinds = {reading.column: reading.kind for reading in model.signature.readings}
     if len(model.columns) > MOST_FIELDS:
         return ""
-    row, parts = example_row(model), []
+    row = example_row(model)
+    parts: list[str] = []
     for name in model.columns:
         kind, value = kinds[name], row[name]
         mark = f'data-name="{escape(name)}" data-kind="{kind}" aria-label="{escape(name)}"'

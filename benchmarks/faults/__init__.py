@@ -1,0 +1,1 @@
+"""Kills, flipped bits and full disks."""
