@@ -16,7 +16,7 @@ from modelwright_runtime.cells import CategoryCells, Note, Notes, NumberCells, Q
 from modelwright_runtime.engine import ENGINE_ERRORS, n_cores, open_session
 from modelwright_runtime.errors import SystemFault, UserError
 from modelwright_runtime.graphcheck import check_graph
-from modelwright_runtime.predictions import Predictions, decide_task
+from modelwright_runtime.predictions import Predictions, check_finite, decide_task
 from modelwright_runtime.signature import ArrayInput, Signature, Task
 from modelwright_runtime.text import weigh
 
@@ -95,18 +95,19 @@ class Model:
         """Answer raw rows: read the cells as training did, then run the graph.
 
         `rows` is one row as a dict, a list of dicts, a dict of columns (lists or arrays of equal length), a Polars or
-        pandas frame, or, where all columns are numbers, an array (n, columns) in their order. An unseen category
-        gives a warning; an unreadable cell gives a warning and counts as missing. When `strict`, an unreadable cell or
-        an unknown column is refused.
+        pandas frame, or, of numbers alone, an array (n, columns) in their order. An unseen category gives a warning; an
+        unreadable cell gives one and counts as missing. When `strict`, that or an unknown column is refused.
 
         Images and sounds are the file's bytes or their base64, series lists of numbers. A row is refused when the
         model answers from such columns alone and none of them can be read.
 
-        Raises `UserError` `rows.missing_column`, `rows.shape`, `rows.cell` for such a row, and when strict `rows.cell`
-        or `rows.unknown_column`, each naming row and column. Cost: about 0.05 ms for one row of a table.
+        Raises `UserError` `rows.missing_column`, `rows.shape`, `rows.cell` for such a row, and when strict `rows.cell`,
+        `rows.unknown_column` or `rows.answer` (none is finite), naming row and column. Cost: 0.05 ms for one row.
         """
         notes = Notes(strict)
-        first, *others = self._ask(rows, notes, self._kept)
+        first, *others = answers = self._ask(rows, notes, self._kept)
+        if strict:
+            check_finite(answers)
         told = (notes.kept, notes.n_more)
         if not others:
             return self._told(self.signature.task, first, told)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from modelwright_runtime.cells import Note
+from modelwright_runtime.errors import UserError
 from modelwright_runtime.signature import Signature, Task
 
 
@@ -42,6 +44,21 @@ def decide_task(answer: np.ndarray, task: Task, threshold: float) -> np.ndarray:
         return answer.astype(np.float64, copy=False)
     chosen: np.ndarray = np.array(task.classes, dtype=object)[index]
     return chosen
+
+
+def check_finite(answers: Sequence[np.ndarray]) -> None:
+    """Refuse rows to which the graph has no finite answer, as it has none to numbers near the end of what a float
+    holds: `UserError` `rows.answer`.
+
+    >>> check_finite([np.array([0.5, 1.0])])
+    """
+    for answer in answers:
+        if answer.dtype.kind == "f" and not np.isfinite(answer).all():
+            row = int(np.flatnonzero(~np.isfinite(answer.reshape(len(answer), -1)).all(axis=1))[0])
+            raise UserError(
+                "rows.answer", f"row {row}: the model has no finite answer to it.",
+                hint="a number in it is far beyond those of the training",
+            )  # fmt: skip
 
 
 def objects(values: list[Any]) -> np.ndarray:
