@@ -1,5 +1,5 @@
-"""Does to one group of subjects all that can happen to a disk: `python runner.py GROUP MODELS FOLDER`, with `shim.so`
-preloaded and FAULT_FOLDER set. Each trial is a forked child. Prints one line of JSON.
+"""Does to one group of subjects all that can happen to a disk: `python runner.py GROUP MODELS FOLDER [KILLS FLIPS]`,
+with `shim.so` preloaded and FAULT_FOLDER set. Each trial is a forked child. Prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).res
 
 from subjects import BROKEN, GROUPS, NEW, OLD, Subject
 
-N_KILLS, N_FLIPS, PATIENCE_S = 100, 256, 30
+N_KILLS, N_FLIPS = map(int, sys.argv[4:6]) if len(sys.argv) > 4 else (100, 256)
+PATIENCE_S = 30
 OFF, KILL_BEFORE, KILL_AMID, FULL, READ_ONLY = range(5)
 RNG = random.Random(0)
 
