@@ -158,10 +158,14 @@ def guess_of(expected: Unlabelled, columns: tuple[Moved, ...], edge: float) -> f
 
 
 def harm_of(measured: Measured | None, guess: float) -> tuple[float, str]:
-    """What the change costs, and how that is known: a few labels are weighed against the guess by their variances."""
+    """What the change costs, and how that is known: a few labels are weighed against the guess by their variances,
+    unless they surely say otherwise."""
     if measured is None or measured.drop is None or measured.drop_high is None:
         return guess, "expected"
-    variance = ((measured.drop_high - measured.drop) / 1.96) ** 2
+    reach = measured.drop_high - measured.drop
+    if abs(measured.drop - guess) > reach:  # the labels deny the guess
+        return measured.drop, "measured"
+    variance = (reach / 1.96) ** 2
     doubt = (GUESS + 0.5 * guess) ** 2
     share = doubt / (doubt + variance)
     return share * measured.drop + (1 - share) * guess, "measured"
@@ -203,17 +207,20 @@ def _traffic(start: str, hour: Hour) -> Traffic:
 def _with_words(report: MonitorReport) -> MonitorReport:
     from dataclasses import replace
 
+    from modelwright.monitoring.labelled import said
+
     told: list[str] = []
     score = report.measured
     if score is not None:
         told.append(
-            f"{score.metric} {score.value:.4g} ({score.low:.4g} to {score.high:.4g}) on {score.n_rows:,} "
+            f"{said(score.metric)} {score.value:.4g} ({score.low:.4g} to {score.high:.4g}) on {score.n_rows:,} "
             f"labelled rows" + ("" if score.reference is None else f", made with {score.reference:.4g}")
         )
     elif report.unlabelled.value is not None and report.unlabelled.low is not None:
         guess = report.unlabelled
         told.append(
-            f"{guess.metric} expected at {guess.value:.4g} ({guess.low:.4g} to {guess.high:.4g}), unseen labels"
+            f"{said(guess.metric or 'score')} expected at {guess.value:.4g} "
+            f"({guess.low:.4g} to {guess.high:.4g}), unseen labels"
         )
     if report.noticed:
         cost = "nothing to speak of" if (report.harm or 0.0) < 0.0005 else f"{report.harm:.3f}"

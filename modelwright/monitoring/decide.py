@@ -10,7 +10,7 @@ from modelwright.monitoring.base import BROKEN
 from modelwright.monitoring.spec import MonitorSpec
 
 if TYPE_CHECKING:
-    from modelwright.monitoring.values import Fault, MonitorReport
+    from modelwright.monitoring.values import Fault, Measured, MonitorReport
 
 Kind = Literal["nothing", "alert", "retrain", "relabel"]
 LEAST_LABELLED = 30
@@ -66,9 +66,7 @@ def decide(report: MonitorReport, history: History, spec: MonitorSpec | None = N
     if dropped and score is not None and score.drop is not None and score.p is not None:
         dropped = score.drop >= when.score_drop and score.p <= min(0.05, max(report.alpha, 1e-3))
     if dropped and score is not None:
-        return _retrain(
-            "score", f"{score.metric} has dropped by {score.drop:.3f}; {when.score_drop:g} is borne", evidence, history
-        )
+        return _retrain("score", f"{_dropped(score)}; {when.score_drop:g} is borne", evidence, history)
     if report.alarm:
         words = f"a change that costs about {report.harm or 0.0:.3f} ({report.harm_how})"
         if when.drift == "never":
@@ -92,6 +90,16 @@ def _retrain(reason: str, words: str, evidence: Mapping[str, Any], history: Hist
     if history.n_new_labelled < LEAST_LABELLED and reason != "age":
         return _told("relabel", reason, evidence, f"{words}; labels of new rows are needed to learn from.")
     return _told("retrain", reason, evidence, f"{words}; a new model is to be trained.")
+
+
+def _dropped(score: Measured) -> str:
+    """How much of the score is lost: in points of a share, else in shares of its value."""
+    from modelwright.monitoring.labelled import SHARES, is_lower, said
+
+    way = "risen" if is_lower(score.metric) else "fallen"
+    was = "" if score.reference is None else f" from {score.reference:.4g}"
+    by = f"{score.drop:.3f}" if score.metric in SHARES else f"{score.drop:.0%} of it"
+    return f"{said(score.metric)} has {way}{was} to {score.value:.4g}, by {by}"
 
 
 def _told(kind: Kind, reason: str, evidence: Mapping[str, Any], words: str) -> Action:

@@ -65,6 +65,7 @@ def judge(
     >>> judge(model, window, window).answer
     'keep'
     """
+    from modelwright.monitoring.labelled import said
     from modelwright.monitoring.reference import reference_of
 
     spec = spec or MonitorSpec()
@@ -76,11 +77,11 @@ def judge(
         return _short(metric, n, f"{n:,} labelled rows that both have answered; {when.least_rows:,} are the least.")
     found = _gain(reference, one, other, metric, when.confidence, seed)
     if found is None:
-        return _short(metric, n, f"{metric} is not defined on these rows (one class only?).")
+        return _short(metric, n, f"{said(metric)} is not defined on these rows (one class only?).")
     gain, low, high = found
     borne = max(when.gain, spec.retrain_when.score_drop, gain / 2)  # a champion that fails is not kept for a slice
     worse = _worse_slices(reference, one, other, metric, (when.confidence, borne), seed)
-    told = f"{metric}: {gain:+.4f} ({low:+.4f} to {high:+.4f}) on the same {n:,} labelled rows"
+    told = f"{said(metric)}: {gain:+.4f} ({low:+.4f} to {high:+.4f}) on the same {n:,} labelled rows"
     about: dict[str, Any] = {"metric": metric, "n_rows": n, "gain": gain, "low": low, "high": high}
     if gain >= when.gain and low > 0 and not worse:
         return Judgement(answer="promote", words=f"Promote: {told}.", **about)
@@ -114,7 +115,7 @@ def watch(
     >>> watch(model, bad, good).answer
     'roll back'
     """
-    from modelwright.monitoring.labelled import LEAST_ROWS, known_rows
+    from modelwright.monitoring.labelled import LEAST_ROWS, known_rows, said
     from modelwright.monitoring.reference import reference_of
 
     spec = spec or MonitorSpec()
@@ -131,9 +132,9 @@ def watch(
             return _short(metric, n, f"{n:,} labelled answers of the promoted model; {LEAST_ROWS} are the least.")
         found = _apart(reference, former, promoted, metric, confidence, seed)
     if found is None:
-        return _short(metric, n, f"{metric} is not defined on these rows (one class only?).")
+        return _short(metric, n, f"{said(metric)} is not defined on these rows (one class only?).")
     gain, low, high = found
-    told = f"{metric}: {gain:+.4f} ({low:+.4f} to {high:+.4f}) on {n:,} labelled rows"
+    told = f"{said(metric)}: {gain:+.4f} ({low:+.4f} to {high:+.4f}) on {n:,} labelled rows"
     answer: Literal["roll back", "keep"] = "roll back" if high < 0 else "keep"
     return Judgement(
         answer=answer,

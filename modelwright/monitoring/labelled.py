@@ -90,6 +90,15 @@ def metric_of(reference: Reference) -> str:
     return reference.primary or FALLBACK.get(reference.task, "")
 
 
+def said(metric: str) -> str:
+    """A metric's name as people say it.
+
+    >>> said("log_loss")
+    'log loss'
+    """
+    return metric.replace("_", " ").replace("roc auc", "ROC AUC")
+
+
 def is_lower(metric: str) -> bool:
     """Whether less is better."""
     return metric in LOWER

@@ -66,14 +66,16 @@ def _figure(value: float | None) -> str:
 
 
 def _tiles(report: MonitorReport) -> list[dict[str, str]]:
+    from modelwright.monitoring.labelled import said
+
     score, guess = report.measured, report.unlabelled
     tiles = []
     if score is not None:
         told = f"{_figure(score.low)} to {_figure(score.high)}, on {score.n_rows:,} labelled rows"
-        tiles.append({"name": f"{score.metric}, measured", "value": _figure(score.value), "note": told})
+        tiles.append({"name": f"{said(score.metric)}, measured", "value": _figure(score.value), "note": told})
     if guess.metric is not None:
         told = f"{_figure(guess.low)} to {_figure(guess.high)}, from confidence alone"
-        tiles.append({"name": f"{guess.metric}, expected", "value": _figure(guess.value), "note": told})
+        tiles.append({"name": f"{said(guess.metric)}, expected", "value": _figure(guess.value), "note": told})
     before = score.reference if score is not None else guess.reference
     if before is not None:
         tiles.append({"name": "Made with", "value": _figure(before), "note": "on held-out rows"})
@@ -187,7 +189,7 @@ def _traffic_words(report: MonitorReport) -> str:
 
 def _blind(report: MonitorReport) -> list[str]:
     told = [report.unlabelled.words] if report.measured is None else []
-    if report.measured is not None:
+    if report.measured is not None and report.n_labelled < report.n_rows:
         told.append(f"Only {report.n_labelled:,} of {report.n_rows:,} rows have their label: smaller losses than the "
                     "interval shows would not be seen.")  # fmt: skip
     return [*told, *(f"{one[:1].upper()}{one[1:]}." for one in report.cautions)]
