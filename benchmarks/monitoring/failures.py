@@ -139,7 +139,7 @@ def windows() -> list[dict[str, Any]]:
     found = []
     for kind in KINDS:
         for seed in range(N_EACH):
-            rng = np.random.default_rng([seed, KINDS.index(kind)])
+            rng = np.random.default_rng([LOOK, seed, KINDS.index(kind)])
             window = broken(kind, pool, rng)
             few = pl.select(pl.when(pl.Series(rng.random(N_WINDOW) < 0.01)).then(window["income"])).to_series()
             served = labelled(model, window.drop("income"), few, prefix=f"{kind}{seed}")
@@ -159,6 +159,9 @@ def measure() -> tuple[list[str], list[str]]:
     return told(windows())
 
 
+LOOK = 3
+"""Rules were made on the windows of looks 1 and 2 (seeds without this number); what is reported is of windows that
+nothing was decided by."""
 UNSEEABLE = ("other labels in a group", "labels at random")
 
 
@@ -185,6 +188,8 @@ def told(found: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
         f"Two kinds change labels alone and cannot be seen without them: {unseen} "
         f"of the harmful windows. Over the other ten kinds the correlation without labels is {seen:.2f}.",
     ]
+    table += ["", "Rules and thresholds were made on windows of earlier looks; these are drawn anew, and nothing was "
+                  "decided by them."]  # fmt: skip
     nulls, aside = of["a column 90 % null"], of["a column without weight"]
     caught = sum(one["none"] and one["faults"] > 0 for one in nulls)
     bars = [

@@ -27,7 +27,7 @@ BY = "command line"
 
 def serve(arguments: list[str], terminal: Terminal, parser: Parser) -> None:
     """`wright serve`."""
-    from modelwright_runtime.__main__ import add_serving, limits_of, tls_of
+    from modelwright_runtime.__main__ import add_serving, limits_of, setup_of, token_of
 
     options_of = parser(
         "serve", "Answer over HTTP until Ctrl-C: POST /predict, POST /v2/models/NAME/infer (Open Inference Protocol), "
@@ -54,9 +54,8 @@ def serve(arguments: list[str], terminal: Terminal, parser: Parser) -> None:
         if options.challenger is not None:
             _challenge(place, options, terminal)
         served = str(place.folder)
-    token = os.environ.get("WRIGHT_TOKEN") or None
-    serve_path(served, terminal, host=options.host, port=options.port, token=token, workers=options.workers,
-               limits=limits_of(options), tls=tls_of(options))  # fmt: skip
+    serve_path(served, terminal, host=options.host, port=options.port, token=token_of(os.environ),
+               limits=limits_of(options), setup=setup_of(options))  # fmt: skip
 
 
 def serve_path(path: str, terminal: Terminal, **how: Any) -> None:
@@ -65,7 +64,7 @@ def serve_path(path: str, terminal: Terminal, **how: Any) -> None:
     from modelwright_runtime.model import load
     from modelwright_runtime.server import opened, serve
 
-    if how.get("workers", 1) > 1:  # nothing is loaded before the processes part
+    if "setup" in how and how["setup"].workers > 1:  # nothing is loaded before the processes part
 
         def ready(address: str) -> None:
             folder = Path(path)

@@ -14,6 +14,7 @@ from modelwright_runtime.errors import UserError, WrightError
 if TYPE_CHECKING:
     from modelwright_runtime.http import Limits
     from modelwright_runtime.model import Model
+    from modelwright_runtime.server import Setup
 
 _EXAMPLES = """examples:
   python -m modelwright_runtime serve income.wright --port 8000
@@ -78,6 +79,10 @@ def add_serving(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that share the port [1]")
     parser.add_argument("--tls-cert", metavar="FILE", help="serve https with this certificate (PEM)")
     parser.add_argument("--tls-key", metavar="FILE", help="and its key (PEM)")
+    parser.add_argument(
+        "--log-requests", action="store_true", help="a line of JSON for each request, on standard error"
+    )
+    parser.add_argument("--traces", default="", metavar="URL", help="OTLP collector that gets a span for each request")
     parser.add_argument("--max-rows", type=int, default=100_000, help="rows of one request [100,000]")
     parser.add_argument("--max-body-mb", type=float, default=10.0, help="size of one request in MB [10]")
     parser.add_argument("--timeout-s", type=float, default=30.0, help="seconds that a request may take to arrive [30]")
@@ -92,11 +97,14 @@ def limits_of(options: argparse.Namespace) -> Limits:
     )
 
 
-def tls_of(options: argparse.Namespace) -> tuple[str, str] | None:
-    """Certificate and key, or None; one without the other is refused."""
+def setup_of(options: argparse.Namespace) -> Setup:
+    """How the server is to run; a certificate without its key is refused."""
+    from modelwright_runtime.server import Setup
+
     if (options.tls_cert is None) != (options.tls_key is None):
         raise UserError("serve.tls", "`--tls-cert` and `--tls-key` go together; got one of them.")
-    return None if options.tls_cert is None else (options.tls_cert, options.tls_key)
+    tls = None if options.tls_cert is None else (options.tls_cert, options.tls_key)
+    return Setup(workers=options.workers, tls=tls, log_requests=options.log_requests, traces=options.traces)
 
 
 def _port(text: str) -> int:
@@ -121,8 +129,8 @@ def _serve(options: argparse.Namespace) -> None:
             model = first if isinstance(first, Model) else first.model
             print(f"try it:\n{curl_line(model, address, needs_token=token is not None)}", flush=True)
 
-    serve(served, host=options.host, port=options.port, token=token, ready=ready, workers=options.workers,
-          limits=limits_of(options), tls=tls_of(options))  # fmt: skip
+    serve(served, host=options.host, port=options.port, token=token, ready=ready, limits=limits_of(options),
+          setup=setup_of(options))  # fmt: skip
 
 
 def token_of(environment: Mapping[str, str]) -> str | None:

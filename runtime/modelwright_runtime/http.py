@@ -52,6 +52,7 @@ class Request:
     headers: Mapping[bytes, bytes]
     body: bytes = b""
     known: Any = None
+    began_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -90,6 +91,7 @@ class Hub:
     pool: Executor
     connections: set[Connection] = field(default_factory=set)
     draining: bool = False
+    tell: Callable[[Request, Response, float], None] | None = None
     date: str = field(default_factory=lambda: formatdate(usegmt=True))
     arriving: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ_BYTES)))
     """Where bytes arrive, of one connection at a time: each is through with them before the loop goes on."""
@@ -224,7 +226,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         method = self.parser.get_method()
         name = _METHODS.get(method) or method.decode("ascii", "replace")
-        self.request = Request(name, self.url.decode("latin-1"), self.headers)
+        self.request = Request(name, self.url.decode("latin-1"), self.headers, began_s=self.loop.time())
         self.early = self.hub.service.gate(self.request)
         if self.early is not None:
             if b"transfer-encoding" in self.headers or self.headers.get(b"content-length", b"0") != b"0":
@@ -320,6 +322,8 @@ class Connection(asyncio.BufferedProtocol):
         ).encode("latin-1")
         self.deadline = self.loop.time() + self.hub.limits.idle_timeout_s
         self.hub.service.count(status)
+        if self.hub.tell is not None and request is not None:
+            self.hub.tell(request, response, self.loop.time() - request.began_s if request.began_s else 0.0)
         self.transport.write(head if request is not None and request.method == "HEAD" else head + body)
         if not keep_alive:
             self._finish()

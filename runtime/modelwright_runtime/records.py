@@ -36,6 +36,7 @@ _HEAD = struct.Struct("<III")
 MAX_FRAME_BYTES = 2**28
 FLUSH_S = 0.25
 SYNC_S = 1.0
+FRAME_ROWS = 4_000  # of a wide table about a megabyte: room that is found again, where more is fetched anew each time
 SEGMENT_BYTES = 64_000_000
 MOST_WAITING = 200_000  # rows; beyond, rows are counted and not kept
 LONG_CELL = 1_000  # characters; a longer cell, such as a picture, is kept as its digest
@@ -238,7 +239,8 @@ class Recorder:
         synced = forgotten = time.monotonic()
         while True:
             last = self.stopping.wait(FLUSH_S)
-            self._flush()
+            while self.waiting and (last or time.monotonic() - synced < SYNC_S):
+                self._flush()
             now = time.monotonic()
             if now - synced >= SYNC_S or last:
                 synced = now
@@ -253,11 +255,9 @@ class Recorder:
     def _flush(self) -> None:
         taken: list[Asked] = []
         n_rows = 0
-        while self.waiting and n_rows < 50_000:
+        while self.waiting and n_rows < FRAME_ROWS:
             taken.append(self.waiting.popleft())
             n_rows += len(taken[-1].rows)
-        if not taken:
-            return
         if self._try(lambda: self.writer.append(self._entries(taken))):
             self.n_kept += n_rows
         else:

@@ -14,6 +14,7 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,29 @@ from modelwright_runtime.model import Model, load
 from modelwright_runtime.pages import curl_line
 from modelwright_runtime.routing import Route, open_route, retire
 from modelwright_runtime.service import Service
+from modelwright_runtime.telling import Tell, access_log, several, traces
 from modelwright_runtime.workers import Peers, in_workers
 
 LOG = logging.getLogger("modelwright_runtime")
-__all__ = ["Limits", "curl_line", "serve"]
+__all__ = ["Limits", "Setup", "curl_line", "serve"]
 _BACKLOG = 1024
 _WATCH_S = 0.25
 _SWITCH_S = 0.0002
 _GC_OBJECTS = 20_000  # a request leaves about ten for a quarter of a second, until they are logged; none in a circle
 _RETIRE_S = 1.0  # what has begun with a version that was taken out has long been answered then
 Served = Model | Route | str | Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """How the server runs. `workers` processes share the port (packages given by path only); `tls` are the files of
+    certificate and key; `log_requests` writes a line of JSON for each request on standard error; `traces` is the
+    address of an OTLP collector, such as `http://localhost:4318`."""
+
+    workers: int = 1
+    tls: tuple[str | Path, str | Path] | None = None
+    log_requests: bool = False
+    traces: str = ""
 
 
 def serve(
@@ -44,8 +58,7 @@ def serve(
     token: str | None = None,
     limits: Limits | None = None,
     ready: Callable[[str], object] | None = None,
-    workers: int = 1,
-    tls: tuple[str | Path, str | Path] | None = None,
+    setup: Setup | None = None,
 ) -> None:
     """Answer over HTTP until SIGINT or SIGTERM, then finish the requests under way and return.
 
@@ -54,10 +67,10 @@ def serve(
     any, `POST /v2/models/NAME/infer` by the Open Inference Protocol; `GET /`, `/docs`, `/openapi.json`, `/health`,
     `/status` and `/metrics` tell about them. Port 0 takes a free one; `ready` is called with the address, for example
     `http://127.0.0.1:8000`, once it answers. Hosts other than loopback need a `token`, which callers send as
-    `Authorization: Bearer TOKEN`. `workers` processes share the port (paths only); `tls` are the files of certificate
-    and key. A second signal stops at once.
+    `Authorization: Bearer TOKEN`. A second signal stops at once.
 
-    Raises `UserError` `serve.host`, `serve.token`, `serve.models`, `serve.workers`, `serve.tls` and `serve.port`.
+    Raises `UserError` `serve.host`, `serve.token`, `serve.models`, `serve.workers`, `serve.tls`, `serve.traces` and
+    `serve.port`.
     """
     if not is_loopback(host) and not token:
         raise UserError(
@@ -72,13 +85,14 @@ def serve(
             hint='python -c "import secrets; print(secrets.token_urlsafe())"',
         )
     listed = [models] if isinstance(models, (Model, Route, str, Path)) else list(models)
-    secure = _secure(tls)
+    setup = setup or Setup()
+    workers, secure = setup.workers, _secure(setup.tls)
     listener = _listener(host, port)
-    scheme = "https" if secure else "http"
 
     def work(peers: Peers) -> None:
-        own = ready if peers.is_first else None
-        _work(listed, listener, peers, token, limits or Limits(), secure, scheme, own)
+        told = (lambda address: None) if ready is None or not peers.is_first else ready
+        service = Service([opened(model) for model in listed], token=token, limits=limits, others=peers.others)
+        _work(service, listener, peers, secure, setup, told)
 
     with contextlib.closing(listener):
         if workers == 1:
@@ -86,22 +100,25 @@ def serve(
         elif workers < 1 or any(isinstance(model, (Model, Route)) for model in listed):
             raise UserError(
                 "serve.workers", f"`workers` must be 1 or more, of packages given by path; got {workers}.",
-                hint="serve(['income.wright'], workers=4)",
+                hint="serve(['income.wright'], setup=Setup(workers=4))",
             )  # fmt: skip
         else:
             in_workers(workers, work)
 
 
 def _work(
-    listed: Sequence[Served], listener: socket.socket, peers: Peers, token: str | None, limits: Limits,
-    secure: ssl.SSLContext | None, scheme: str, ready: Callable[[str], object] | None,
+    service: Service, listener: socket.socket, peers: Peers, secure: ssl.SSLContext | None, setup: Setup,
+    ready: Callable[[str], object],
 ) -> None:  # fmt: skip
-    served = [opened(model) for model in listed]
-    service = Service(served, token=token, limits=limits, others=peers.others)
+    tells: list[Tell] = [access_log()] if setup.log_requests else []
+    tell_trace, end_traces = traces(setup.traces) if setup.traces else (None, lambda: None)
+    tells += [tell_trace] if tell_trace else []
     try:
         with _tuned(), ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="predict") as pool:
-            asyncio.run(_serve(Hub(service, limits, pool), service, listener, secure, scheme, ready, peers))
+            hub = Hub(service, service.limits, pool, tell=several(tells))
+            asyncio.run(_serve(hub, service, listener, secure, ready, peers))
     finally:
+        end_traces()
         for route in service.routes.values():
             retire(route, None)
 
@@ -143,8 +160,8 @@ def is_loopback(host: str) -> bool:
 
 
 async def _serve(
-    hub: Hub, service: Service, bound: socket.socket, secure: ssl.SSLContext | None, scheme: str,
-    ready: Callable[[str], object] | None, peers: Peers,
+    hub: Hub, service: Service, bound: socket.socket, secure: ssl.SSLContext | None,
+    ready: Callable[[str], object], peers: Peers,
 ) -> None:  # fmt: skip
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -164,8 +181,7 @@ async def _serve(
     if peers.folder is not None:
         beside.append(loop.create_task(peers.publish(service.samples)))
     try:
-        if ready is not None:
-            ready(_address(bound, scheme))
+        ready(_address(bound, "https" if secure else "http"))
         await stop.wait()
         hub.draining = True
         if peers.folder is None:

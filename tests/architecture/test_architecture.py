@@ -44,7 +44,7 @@ HEAVY = {
 }
 ALLOWED_IN_RUNTIME = {"numpy", "onnxruntime", "httptools", "msgspec", "modelwright_runtime"}
 ALLOWED_FOR_MEDIA = {"images.py": "PIL", "audio.py": "soundfile"}  # the extra `media`, imported inside functions
-ALLOWED_FOR_FORMATS = {"formats.py": "pyarrow"}  # the extra `arrow`
+ALLOWED_FOR_FORMATS = {"formats.py": "pyarrow", "telling.py": "opentelemetry"}  # the extras `arrow` and `traces`
 
 # Every exception is a reviewed sentence: "file:function" -> the reason.
 LONGER_THAN_80_LINES: dict[str, str] = {}
