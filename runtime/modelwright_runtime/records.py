@@ -239,7 +239,8 @@ class Recorder:
         synced = forgotten = time.monotonic()
         while True:
             last = self.stopping.wait(FLUSH_S)
-            while self.waiting and (last or time.monotonic() - synced < SYNC_S):
+            began = time.monotonic()
+            while self.waiting and (last or time.monotonic() - began < SYNC_S):
                 self._flush()
             now = time.monotonic()
             if now - synced >= SYNC_S or last:
