@@ -87,14 +87,13 @@ def first_number(value: object) -> float:
 
 def _rows(good: bytes, number: bytes) -> Iterator[Bad]:
     """JSON that is JSON, and no rows of this model."""
-    at = good.index(number)
     yield Bad("truncated", good[: len(good) // 2])
     yield Bad("top-level array of numbers", json.dumps(list(np.arange(28.0))).encode())
     yield Bad("top-level text", b'"rows"')
     yield Bad("top-level number", b"1")
     yield Bad("top-level null", b"null")
     yield Bad("empty object", b"{}")
-    yield Bad("one cell too many" if b":" not in good[at - 3 : at] else "an unknown column", _wider(good, number))
+    yield Bad("one cell or column too many", _wider(good, number))
     yield Bad("a text in a number", good.replace(number, b'"abc"', 1))
     yield Bad("1e999 in a number", good.replace(number, b"1e999", 1))
     yield Bad("-1e999 in a number", good.replace(number, b"-1e999", 1))

@@ -72,6 +72,19 @@ def memory_mb(pid: int) -> float:
     return total / 1024
 
 
+def peak_mb(pid: int, *, reset: bool = False) -> float:
+    """The most resident memory that each process of a tree has had, together; `reset` counts from now on."""
+    total = 0
+    for one in tree(pid):
+        with contextlib.suppress(OSError):
+            if reset:
+                Path(f"/proc/{one}/clear_refs").write_text("5")
+            for line in Path(f"/proc/{one}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    total += int(line.split()[1])
+    return total / 1024
+
+
 @contextlib.contextmanager
 def serving(
     command: Sequence[str], *, port: int, probe: tuple[str, bytes, dict[str, str]],
