@@ -226,7 +226,7 @@ def feedback(arguments: list[str], terminal: Terminal, parser: Parser) -> None:
         n_kept = keep_truth(place.folder / "labels", checked(rows, target))
     except RequestError as problem:
         raise UserError("operating.feedback", str(problem), hint=problem.plain["hint"]) from None
-    n_joined = _n_joined(place, {row["id"] for row in rows})
+    n_joined = _n_joined(place, {str(row.get("id", row.get("_id"))) for row in rows})
     if options.json:
         terminal.emit({"stage": "feedback", "kept": n_kept, "joined": n_joined})
     else:
@@ -288,6 +288,8 @@ def _look(place: Place, spec: MonitorSpec, terminal: Terminal, *, act: bool, who
         for line in told.report.words.splitlines():
             terminal.text(line)
         terminal.text(f"page      {place.folder / 'monitor.html'}")
+        if (place.folder / "relabel.csv").exists():
+            terminal.text(f"to label  {place.folder / 'relabel.csv'}: fill in `_truth`, then `wright feedback`")
     terminal.text(f"so        {told.kind}: {told.words}")
 
 

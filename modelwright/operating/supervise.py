@@ -37,6 +37,7 @@ def step(place: Place, spec: MonitorSpec, *, now_s: float | None = None, watch: 
     told = turn(seen, spec)
     if told.report is not None:
         _show(place, told)
+        _ask_for_labels(place, seen, spec.relabel)
     after = _act(place, told, progress, seen, watch)
     if told.report is not None:
         after = replace(after, seen_s=_newest(seen.rows, "_time", after.seen_s),
@@ -49,9 +50,11 @@ def step(place: Place, spec: MonitorSpec, *, now_s: float | None = None, watch: 
 
 def look(place: Place, spec: MonitorSpec, progress: Progress | None = None) -> Turn:
     """What a turn would decide now, without doing it; the report is laid out on the pages."""
-    told = turn(situation(place, progress or place.progress(), time.time()), spec)
+    seen = situation(place, progress or place.progress(), time.time())
+    told = turn(seen, spec)
     if told.report is not None:
         _show(place, told)
+        _ask_for_labels(place, seen, spec.relabel)
     return told
 
 
@@ -111,8 +114,6 @@ def _act(place: Place, told: Turn, progress: Progress, seen: Situation, watch: W
     if told.kind in ("drop", "settle"):
         change(place.folder, unchallenged)
         after = replace(after, promoted_s=0.0, challenged_s=0.0)
-    if told.kind == "relabel":
-        _ask_for_labels(place, seen)
     place.record(told.kind, told.words, told.evidence, by=BY, now_s=seen.now_s)
     return after
 
@@ -162,12 +163,18 @@ def rollback(place: Place, words: str, evidence: object = None, *, by: str, now_
     place.record("roll back", words, {**found, "version": after.champion, "former": former}, by=by, now_s=now_s)
 
 
-def _ask_for_labels(place: Place, seen: Situation) -> None:
-    """Lay out the rows whose label would teach most."""
+def _ask_for_labels(place: Place, seen: Situation, n_rows: int) -> None:
+    """Lay out the rows whose label would teach most, with a blank column for it: `wright feedback NAME relabel.csv`."""
+    import polars as pl
+
     from modelwright.core.store import write_atomically
     from modelwright.monitoring import relabel_queue
 
-    queue = relabel_queue(seen.model, seen.rows)
+    if not n_rows or not seen.rows.height or seen.model.signature.arrays:  # files are not in the log
+        return
+    queue = relabel_queue(seen.model, seen.rows, n_rows)
+    if "_truth" not in queue.columns:
+        queue = queue.with_columns(_truth=pl.lit(None, dtype=pl.String))
     write_atomically(place.folder / "relabel.csv", queue.write_csv().encode())
 
 

@@ -28,20 +28,24 @@ def kept_feedback(body: bytes, kind: str, route: Route) -> int:
 
 
 def checked(rows: Any, target: str) -> list[tuple[str, Any, float]]:
-    """(row id, value, now) of rows that have an `id` and a `truth` (or a column named as the target).
+    """(row id, value, now) of rows that have an `id` and a `truth` (or a column named as the target). Names may begin
+    with `_`, as in a queue of rows to label; there, rows whose truth is still blank are passed over.
 
-    >>> checked([{"id": "a", "truth": "yes"}], "y")[0][:2]
-    ('a', 'yes')
+    >>> checked([{"id": "a", "truth": "yes"}], "y")[0][:2], checked([{"_id": "a", "_truth": None}], "y")
+    (('a', 'yes'), [])
     """
     now_s, found = time.time(), []
     for index, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise RequestError(422, "request.feedback", f"row {index} is no object.", SHAPE)
-        row_id, given = row.get("id"), [name for name in ("truth", target) if name in row]
+        row_id = row.get("id", row.get("_id"))
+        given = [name for name in ("truth", target, "_truth") if name in row]
         if not isinstance(row_id, str) or not 0 < len(row_id) <= 220:
             raise RequestError(422, "request.feedback", f"row {index} has no `id`, the text that came with the answer.",
                                SHAPE)  # fmt: skip
         if not given:
             raise RequestError(422, "request.feedback", f"row {index} has no `truth`.", SHAPE)
+        if given[0] == "_truth" and row["_truth"] in (None, ""):
+            continue
         found.append((row_id, row[given[0]], now_s))
     return found

@@ -18,6 +18,7 @@ from modelwright.operating.supervise import promote, rollback
 from modelwright.recipe import Recipe
 from modelwright_runtime import deployment as deployments
 from modelwright_runtime.deployment import challenged, change
+from modelwright_runtime.feedback import checked
 from modelwright_runtime.http import Request
 from modelwright_runtime.records import SegmentWriter, keep_truth
 from modelwright_runtime.routing import open_route, retire
@@ -132,16 +133,17 @@ def test_a_challenger_that_is_no_better_is_dropped(place: Place) -> None:
     assert place.state().champion == 1 and place.state().challenger is None
 
 
-def test_without_labels_rows_are_asked_to_be_labelled(place: Place) -> None:
-    """A shift that the model is expected to suffer from, and no labels: a queue is laid out."""
-    rows = shop_rows(800, seed=14).with_columns(a=pl.lit(4.1) + pl.col("a") / 100, b=pl.lit(3.9) + pl.col("b") / 100)
-    live(place, rows, labels=False)
-    told = step(place, SPEC)
-    assert told.kind in ("relabel", "alert"), told
-    if told.kind == "relabel":
-        queue = pl.read_csv(place.folder / "relabel.csv")
-        assert queue.columns[:3] == ["_id", "reason", "score"]
-        assert queue.height == 100
+def test_rows_whose_label_would_teach_most_are_laid_out(place: Place) -> None:
+    """The queue goes out with reasons and comes back filled in; blank ones are passed over."""
+    live(place, shop_rows(800, seed=14), labels=False)
+    assert step(place, SPEC).kind == "nothing"
+    queue = pl.read_csv(place.folder / "relabel.csv", schema_overrides={"_truth": pl.String})
+    assert queue.columns[:3] == ["_id", "reason", "score"]
+    assert queue.height == 100
+    assert queue["_truth"].null_count() == 100
+    filled = queue.with_columns(_truth=pl.when(pl.int_range(100) < 40).then(pl.lit("yes")))
+    assert keep_truth(place.folder / "labels", checked(filled.to_dicts(), "buys")) == 40
+    assert served_rows(place.folder)["_truth"].drop_nulls().len() == 40
 
 
 def test_what_cannot_be_done_is_said(place: Place, shop: tuple[Recipe, Path]) -> None:
