@@ -293,7 +293,9 @@ def outputs(
                 continue
             part = values[start : start + n_rows]
             if part.dtype == _OBJECT:
-                texts = [value if isinstance(value, str) else _encode(value).decode() for value in part.tolist()]
+                texts = part.tolist()
+                if not one.classes or {str} != set(map(type, texts)):
+                    texts = [value if isinstance(value, str) else _encode(value).decode() for value in texts]
                 found.append((first + name, "BYTES", texts))
             elif name == "probabilities":
                 found.append((first + name, "FP32", np.ascontiguousarray(part, dtype=_F4)))
@@ -334,10 +336,14 @@ def write_infer(told: Told, asked: Infer) -> Response:
 
 
 def _packed(values: np.ndarray | Sequence[Any]) -> bytes:
+    """The bytes of a tensor; of texts each with its length before it, classes packed once each."""
     if isinstance(values, np.ndarray):
         return values.tobytes()
-    parts = [value.encode() if isinstance(value, str) else value for value in values]
-    return b"".join(struct.pack("<I", len(part)) + part for part in parts)
+    packed = {}
+    for value in set(values):
+        part = value.encode()
+        packed[value] = struct.pack("<I", len(part)) + part
+    return b"".join(map(packed.__getitem__, values))
 
 
 def metadata(name: str, versions: Sequence[int], model: Model) -> dict[str, Any]:
