@@ -1,8 +1,8 @@
 """Real drifting streams, tested then trained in order: the loop against retraining at every batch and against never.
 
 `elec2` (electricity prices, New South Wales, 1996 to 1998) and `sea` (four concepts, 10 % noise); the first tenth is
-known at the beginning. The retraining at every batch learns as the loop's retraining does: from all labelled rows, or
-from the newest alone, whichever the newest rows favour.
+known at the beginning. The retraining at every batch learns from all rows so far, and once more from the newest
+2,000 alone; the bar is against the better of the two.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import polars as pl
 from benchmarks.common import SHARED, bar
 
 BATCHES = 40
+NEWEST = 2_000
 
 
 def elec2() -> pl.DataFrame:
@@ -75,33 +77,49 @@ def one(name: str, stream: pl.DataFrame) -> tuple[list[str], list[str]]:
             made = retrained(recipe, known, store, folder=Path(folder) / "rows")
             return load(made.package), made.n_learned
 
+        def learn_plainly(known: pl.DataFrame, *, keeps_old: bool) -> Any:
+            rows = Path(folder) / "plain.csv"
+            (pl.concat([stream[:n_first], known]) if keeps_old else known).write_csv(rows)
+            return load(mw.run(recipe.but(name="always", data={"sources": [str(rows)]}), store=store).facts["package"])
+
         rest = stream[n_first:]
         size = -(-rest.height // BATCHES)
         spec = MonitorSpec.parse(
             {"every": "1h", "false_alarms": "1 per 4d", "keep_watch": "1h",
-             "retrain_when": {"score_drop": 0.05, "new_rows": 6 * size}}, where="monitor",
+             "retrain_when": {"score_drop": 0.1, "new_rows": 6 * size}}, where="monitor",
         )  # fmt: skip
         looped = replay(first, rest, learn, spec, batch_rows=size, tell=_tell)
-        always, model = [], first
-        for number in range(BATCHES):
-            rows = rest[number * size : (number + 1) * size]
-            told = model.predict(rows.select(model.columns)).prediction
-            always.append((rows.height, float((pl.Series(told.tolist()) == rows["y"]).mean() or 0.0)))
-            if number + 1 < BATCHES:
-                model, _ = learn(rest[: (number + 1) * size])
-        every = sum(n * score for n, score in always) / sum(n for n, _ in always)
+        often = {way: _always(first, rest, size, make) for way, make in (
+            ("all rows so far", lambda known: learn_plainly(known, keeps_old=True)),
+            (f"the newest {NEWEST:,}", lambda known: learn_plainly(known.tail(NEWEST), keeps_old=False)),
+        )}  # fmt: skip
+    way = max(often, key=lambda one: often[one])
+    told = ", ".join(f"{score:.4f} ({one})" for one, score in often.items())
     table = [f"| {name} | {rest.height:,} | {looped.first_score:.4f} | {looped.score:.4f} | {looped.n_retrainings} | "
-             f"{every:.4f} | {BATCHES - 1} |"]  # fmt: skip
+             f"{told} | {BATCHES - 1} |"]  # fmt: skip
     return table, [
-        bar(f"{name}_points_below_retraining_always", (every - looped.score) * 100, 1.0),
-        bar(f"{name}_share_of_retrainings", looped.n_retrainings / (BATCHES - 1), 0.25),
-        bar(f"{name}_points_above_frozen", (looped.score - looped.first_score) * 100, 0.0, at_least=True),
+        bar(f"{name}: points below retraining at every batch", (often[way] - looped.score) * 100, 1.0),
+        bar(f"{name}: share of its retrainings", looped.n_retrainings / (BATCHES - 1), 0.25),
+        bar(f"{name}: points above the frozen model", (looped.score - looped.first_score) * 100, 0.0, at_least=True),
     ]
+
+
+def _always(first: Any, rest: pl.DataFrame, size: int, make: Callable[[pl.DataFrame], Any]) -> float:
+    """The share of right answers when a new model is made after every batch and answers the next."""
+    n_right, model = 0.0, first
+    for number in range(BATCHES):
+        rows = rest[number * size : (number + 1) * size]
+        told = model.predict(rows.select(model.columns)).prediction
+        n_right += float((pl.Series(told.tolist()) == rows["y"]).sum())
+        if number + 1 < BATCHES:
+            model = make(rest[: (number + 1) * size])
+    return n_right / rest.height
 
 
 def measure() -> tuple[list[str], list[str]]:
     """Lines of the table, and bars."""
-    table = ["| stream | rows | frozen | loop | retrainings | retrained at every batch | retrainings |",
+    table = ["One setting for both: `score_drop: 0.1`, chosen on elec2 for a quarter of the retrainings.", "",
+             "| stream | rows | frozen | loop | retrainings | retrained at every batch | retrainings |",
              "|---|---|---|---|---|---|---|"]  # fmt: skip
     bars: list[str] = []
     for name, make in (("elec2", elec2), ("sea", sea)):

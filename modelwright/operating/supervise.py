@@ -75,7 +75,8 @@ def situation(place: Place, progress: Progress, now_s: float) -> Situation:
             watched = pair
         else:
             versus = pair
-    n_new = int(_since(rows, progress.trained_s)["_truth"].is_not_null().sum()) if rows.height else 0
+    known = _since(rows, progress.trained_s).filter(pl.col("_truth").is_not_null()) if rows.height else rows
+    n_new = known["_id"].n_unique() if known.height else 0  # champion and challenger have both answered it
     labelled = own.filter(pl.col("_truth_time") > progress.labels_s) if own.height else own
     return Situation(
         now_s=now_s, trained_s=progress.trained_s, model=place.model(state.champion),
