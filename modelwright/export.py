@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from modelwright.terminal import Terminal
 
 TARGETS = {
-    "mobile": "an .ort file for ONNX Runtime on phones and small boards",
+    "mobile": "an .ort file for ONNX Runtime on phones and small boards; of a network also a .pte",
+    "executorch": "a network as a .pte file for ExecuTorch",
     "embedded": "one C99 file and its header: no heap, no library",
     "docker": "a Dockerfile and all that it needs, from the package alone",
     "systemd": "a unit for systemd",
@@ -53,7 +54,7 @@ def export(arguments: list[str], terminal: Terminal) -> None:
 def _exported(package: Path, target: str, folder: Path) -> list[dict[str, Any]]:
     from modelwright_runtime import load
 
-    if target in ("mobile", "embedded"):
+    if target in ("mobile", "executorch", "embedded"):
         from modelwright.packaging.targets import write_targets
 
         return [_line(file) for file in write_targets(load(package), (target,), folder)]  # type: ignore[arg-type]
@@ -81,10 +82,12 @@ def _line(file: TargetFile) -> dict[str, Any]:
         about.append(f"golden rows {file.largest_difference:.0e} apart")
     elif file.path.suffix == ".c":
         about.append("not proved: there is no C compiler here")
+    if file.note:
+        about.append(file.note)
     return {
         "path": str(file.path), "target": file.target, "size_bytes": file.size_bytes,
         "flash_bytes": file.flash_bytes, "ram_bytes": file.ram_bytes, "stack_bytes": file.stack_bytes,
-        "largest_difference": file.largest_difference, "told": f"{file.path}: {', '.join(about)}",
+        "largest_difference": file.largest_difference, "note": file.note, "told": f"{file.path}: {', '.join(about)}",
     }  # fmt: skip
 
 

@@ -206,7 +206,7 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
     "packaging": {
         "package": Entry("modelwright.packaging.base:package"),
         "compress": Entry("modelwright.packaging.compression.base:compress"),
-        "targets": Entry("modelwright.packaging.targets.base:write_targets"),
+        "targets": Entry("modelwright.packaging.targets.base:write_targets", version=2),
     },
     "compression": {
         "lean_trees": Entry("modelwright.packaging.compression.lean_trees:COMPRESSION"),

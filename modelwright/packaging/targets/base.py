@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -12,7 +12,7 @@ from modelwright.core.errors import UserError, nearest
 if TYPE_CHECKING:
     from modelwright_runtime.model import Model
 
-Target = Literal["server", "mobile", "embedded"]
+Target = Literal["server", "mobile", "executorch", "embedded"]
 TOLERANCE = 1e-4
 """Most that a target may differ from the package on a golden row: absolute for probabilities, relative for values."""
 
@@ -21,7 +21,8 @@ TOLERANCE = 1e-4
 class TargetFile:
     """One file for a target. `largest_difference` from the package over its golden rows is None where nothing here
     can run the file (no C compiler). Of C: bytes of flash and RAM, and the deepest frame on the stack, measured with
-    this machine's compiler; without one, its constant tables and its working memory alone."""
+    this machine's compiler; without one, its constant tables and its working memory alone. `note` says what was left
+    out, and why."""
 
     path: Path
     target: Target
@@ -30,16 +31,20 @@ class TargetFile:
     flash_bytes: int | None = None
     ram_bytes: int | None = None
     stack_bytes: int | None = None
+    note: str = ""
 
 
 def write_targets(model: Model, targets: Sequence[Target], folder: str | Path) -> tuple[TargetFile, ...]:
     """Write `model` for each of `targets` into `folder`, and prove each file on the golden rows.
 
     `server`: nothing is written, for the package itself is that. `mobile`: `NAME.ort` for ONNX Runtime mobile, and
-    `NAME.signature.json`, which says how its inputs are made. `embedded`: `NAME.c` and `NAME.h`, C99.
+    `NAME.signature.json`, which says how its inputs are made; of a network also `NAME.pte` for ExecuTorch where the
+    package `executorch` is installed and takes it (the note of the `.ort` says why not). `executorch`: the `.pte` and
+    the signature alone. `embedded`: `NAME.c` and `NAME.h`, C99.
 
     Raises `UserError` `target.name` for a target that does not exist, `target.golden` when a file does not answer as
-    the package does (it is not left there), and what `embedded_source` raises. Cost: seconds for the C compiler.
+    the package does (it is not left there), and what `embedded_source` and `pte_bytes` raise. Cost: seconds for the C
+    compiler, seconds to a minute for a `.pte`.
 
     >>> import tempfile
     >>> from modelwright.testing.packages import tiny_package
@@ -61,24 +66,50 @@ def write_targets(model: Model, targets: Sequence[Target], folder: str | Path) -
         for target in dict.fromkeys(targets):
             if target == "mobile":
                 made += _mobile(model, place)
+            elif target == "executorch":
+                made += [_executorch(model, place), _signature(model, place, "executorch")]
             elif target == "embedded":
                 made += _embedded(model, place)
     return tuple(made)
 
 
 def _mobile(model: Model, folder: Path) -> list[TargetFile]:
-    from modelwright.packaging.archive import plain_json
+    from modelwright.packaging.targets import executorch
     from modelwright.packaging.targets._graphs import graph_of
     from modelwright.packaging.targets.embedded import c_name
     from modelwright.packaging.targets.mobile import ort_bytes, replayed
 
-    name, data = c_name(model.name), ort_bytes(graph_of(model))
+    data = ort_bytes(graph_of(model))
     difference = _close("mobile", replayed(model, data))
+    program, note = [], ""
+    if model.signature.arrays and not executorch.is_here():
+        note = "no .pte, as the package `executorch` is not installed"
+    elif model.signature.arrays:
+        try:
+            program = [_executorch(model, folder)]
+        except UserError as problem:
+            if problem.code not in ("target.operator", "target.executorch"):
+                raise
+            note = f"no .pte: {problem.message}"
+    written = _written(folder / f"{c_name(model.name)}.ort", data, "mobile", difference)
+    return [replace(written, note=note), _signature(model, folder, "mobile"), *program]
+
+
+def _executorch(model: Model, folder: Path) -> TargetFile:
+    from modelwright.packaging.targets.embedded import c_name
+    from modelwright.packaging.targets.executorch import pte_bytes, replayed
+
+    data = pte_bytes(model)
+    difference = _close("executorch", replayed(model, data))
+    return _written(folder / f"{c_name(model.name)}.pte", data, "executorch", difference)
+
+
+def _signature(model: Model, folder: Path, target: Target) -> TargetFile:
+    from modelwright.packaging.archive import plain_json
+    from modelwright.packaging.targets.embedded import c_name
+
     plain = plain_json(model.signature.to_plain())
-    return [
-        _written(folder / f"{name}.ort", data, "mobile", difference),
-        _written(folder / f"{name}.signature.json", plain, "mobile", None),
-    ]
+    return _written(folder / f"{c_name(model.name)}.signature.json", plain, target, None)
 
 
 def _embedded(model: Model, folder: Path) -> list[TargetFile]:
