@@ -96,6 +96,10 @@ def _add_challenger(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--challenger", metavar="N", help="a version, a run's name or a .wright file beside the champion"
     )
+    _add_ways(parser)
+
+
+def _add_ways(parser: argparse.ArgumentParser) -> None:
     way = parser.add_mutually_exclusive_group()
     way.add_argument("--shadow", action="store_true", help="it is asked and logged, never answered from [this]")
     way.add_argument("--canary", metavar="SHARE", help="it answers this share of the requests, such as 10%%")
@@ -106,9 +110,9 @@ def _add_challenger(parser: argparse.ArgumentParser) -> None:
 def _challenge(place: Place, options: argparse.Namespace, terminal: Terminal) -> None:
     from modelwright_runtime.deployment import challenged, change
 
-    number = _version_of(place, options.challenger)
     mode = "canary" if options.canary else "ab" if options.ab else "shadow"
     share = _share(options.canary or options.ab or "10%")
+    number = _version_of(place, options.challenger)
     change(place.folder, lambda state: challenged(state, number, mode=mode, share=share))  # type: ignore[arg-type]
     from dataclasses import replace
 
@@ -124,16 +128,16 @@ def _version_of(place: Place, given: str) -> int:
 
     if given.isdecimal():
         return place.state().version(int(given)).number
-    if given.endswith(".wright"):
-        deploy(place.store, place.name, given)
-    else:
+    package, run = Path(given), ""
+    if not given.endswith(".wright"):
         named = place.store.named("packages", given)
         if named is None:
             raise UserError(
                 "operating.version", f"{given!r} is no version, run or .wright file.", hint="`wright status`"
             )
-        deploy(place.store, place.name, place.store.path(named["file"]), run=str(named.get("run", "")))
-    return place.state().versions[-1].number
+        package, run = place.store.path(named["file"]), str(named.get("run", ""))
+    deploy(place.store, place.name, package, run=run)
+    return place.number_of(package)
 
 
 def _share(text: str) -> float:
@@ -155,12 +159,7 @@ def challenge(arguments: list[str], terminal: Terminal, parser: Parser) -> None:
     options_of.add_argument("name", help="a served name")
     options_of.add_argument("challenger", nargs="?", help="a version, a run's name or a .wright file")
     options_of.add_argument("--stop", action="store_true", help="let no challenger run")
-    way = options_of.add_mutually_exclusive_group()
-    way.add_argument("--shadow", action="store_true", help="it is asked and logged, never answered from [this]")
-    way.add_argument("--canary", metavar="SHARE", help="it answers this share of the requests, such as 10%%")
-    way.add_argument(
-        "--ab", metavar="SHARE", nargs="?", const="50%", help="it answers this share of the callers [50%%]"
-    )
+    _add_ways(options_of)
     options = options_of.parse_args(arguments)
     place = _place(options)
     if options.stop:
@@ -338,22 +337,13 @@ def retrain(arguments: list[str], terminal: Terminal, parser: Parser) -> None:
         "--no-challenge", action="store_true", help="only make the version; let it not run in shadow"
     )
     options = options_of.parse_args(arguments)
-    from dataclasses import replace
-
-    from modelwright.operating.place import deploy
     from modelwright.operating.retraining import retrain as retrain_
-    from modelwright_runtime.deployment import challenged, change
+    from modelwright.operating.supervise import enter
 
     place = _place(options)
     made = retrain_(place, watch=terminal.watch)
-    deploy(place.store, place.name, made.package, run=made.run, n_learned=made.n_learned)
-    state = place.state()
-    number = state.versions[-1].number
-    evidence = {"version": number, "way": made.way, "why": made.reason, "n_new_rows": made.n_new_rows}
-    place.record("retrain", f"Version {number} was made of {made.way} rows.", evidence, by=BY)
-    if not options.no_challenge and number != state.champion:
-        change(place.folder, lambda state: challenged(state, number))
-        place.keep_progress(replace(place.progress(), challenged_s=time.time(), trained_s=time.time(), promoted_s=0.0))
+    words = f"A version was made of {made.way} rows."
+    number = enter(place, made, words, {}, by=BY, now_s=time.time(), challenges=not options.no_challenge)
     terminal.note(
         f"version {number} of {place.name} is made ({made.way}; {made.reason}); `wright promote {place.name}`"
     )

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelwright.core.errors import SystemFault, UserError, nearest
-from modelwright.core.store import Store, canonical, write_atomically
+from modelwright.core.store import Store, canonical, file_digest, write_atomically
 from modelwright_runtime import deployment as deployments
 from modelwright_runtime.deployment import Deployment
 
@@ -48,6 +48,11 @@ class Place:
         from modelwright_runtime.model import load
 
         return load(deployments.package_path(self.folder, self.state().version(number)))
+
+    def number_of(self, package: Path) -> int:
+        """The version that a package is."""
+        digest = file_digest(package)
+        return next(version.number for version in self.state().versions if version.file == digest)
 
     # Decisions -----------------------------------------------------------------------------------------------------
 
@@ -95,7 +100,6 @@ class Progress:
     trained_s: float = 0.0
     challenged_s: float = 0.0
     promoted_s: float = 0.0
-    n_retrainings: int = 0
 
 
 def as_json(plain: Any) -> bytes:

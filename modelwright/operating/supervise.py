@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelwright.core.errors import WrightError
 from modelwright.core.values import Watch
@@ -19,6 +19,8 @@ from modelwright_runtime.deployment import Deployment, challenged, change, promo
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from modelwright.operating.retraining import Retrained
 
 LOG = logging.getLogger("modelwright.operating")
 BY = "supervisor"
@@ -128,14 +130,23 @@ def _retrain(place: Place, told: Turn, progress: Progress, seen: Situation, watc
         place.record("alert", f"A retraining was called for and failed: {problem.message}", told.evidence, by=BY,
                      now_s=seen.now_s)  # fmt: skip
         return progress
-    before = place.state()
+    enter(place, made, told.words, told.evidence, by=BY, now_s=seen.now_s)
+    return replace(place.progress(), trained_s=seen.now_s)
+
+
+def enter(
+    place: Place, made: Retrained, words: str, evidence: Mapping[str, Any], *, by: str, now_s: float,
+    challenges: bool = True,
+) -> int:  # fmt: skip
+    """Add what was made as a version, and let it run in the champion's shadow; its number, and why, on record."""
     deploy(place.store, place.name, made.package, run=made.run, n_learned=made.n_learned)
-    number = place.state().versions[-1].number
-    if number != before.champion:
+    number = place.number_of(made.package)
+    if challenges and number != place.state().champion:
         change(place.folder, lambda state: challenged(state, number))
-    evidence = {**told.evidence, "version": number, "way": made.way, "why": made.reason, "n_new_rows": made.n_new_rows}
-    place.record("retrain", told.words, evidence, by=BY, now_s=seen.now_s)
-    return replace(progress, challenged_s=seen.now_s, trained_s=seen.now_s, n_retrainings=progress.n_retrainings + 1)
+        place.keep_progress(replace(place.progress(), challenged_s=now_s, trained_s=now_s, promoted_s=0.0))
+    more = {"version": number, "way": made.way, "why": made.reason, "n_new_rows": made.n_new_rows}
+    place.record("retrain", words, {**evidence, **more}, by=by, now_s=now_s)
+    return number
 
 
 def promote(

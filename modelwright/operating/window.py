@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
 
     from modelwright_runtime.records import Asked
 
+LOG = logging.getLogger("modelwright.operating")
 OWN = ("_id", "_time", "_version", "_role", "_latency_ms")
 
 
-def served_rows(folder: Path, *, since_s: float = 0.0, until_s: float = float("inf")) -> pl.DataFrame:
+def served_rows(folder: Path) -> pl.DataFrame:
     """The prediction log of a deployment folder, with late labels joined by id; one row per row asked.
 
     Columns: the model's own as they were sent, `_id`, `_time` (seconds since 1970), `_version`, `_role` (champion or
@@ -27,10 +29,11 @@ def served_rows(folder: Path, *, since_s: float = 0.0, until_s: float = float("i
     """
     import polars as pl
 
-    entries, _, _ = asked(folder / "log")
-    known, _, _ = truths(folder / "labels")
-    chosen = [entry for entry in entries if since_s < entry.time_s <= until_s]
-    frame = frame_of(chosen)
+    entries, _, damaged = asked(folder / "log")
+    known, _, more = truths(folder / "labels")
+    for problem in (*damaged, *more):
+        LOG.warning("%s: %s", folder.name, problem)
+    frame = frame_of(entries)
     if not frame.height:
         return frame
     found = [known.get(row_id, (None, None)) for row_id in frame["_id"]]

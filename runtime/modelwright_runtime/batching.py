@@ -98,6 +98,9 @@ class Batcher:
         except Exception:  # noqa: BLE001  one of them is at fault: each alone, so that the others are answered
             self._answer_each(pairs)
             return
+        if told.n_more_warnings:  # which of them are whose is not known: each alone keeps its own
+            self._answer_each(pairs)
+            return
         columns, start = told.columns(), 0
         now_s = time.perf_counter()
         for job, reply in pairs:

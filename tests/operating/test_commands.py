@@ -101,19 +101,16 @@ def test_the_whole_story_by_hand(home: Path, served: Asked) -> None:
     assert "version 1 of shop answers now" in wright("rollback", "shop", "--why", "a test", folder=home)
     time.sleep(1.2)
     assert served.ask(shop_rows(60, seed=42))[1] == 1
-    plain = json.loads(wright("status", "shop", "--json", folder=home))
-    kinds = [one["kind"] for one in plain["decisions"]]
-    assert sorted(kinds[:3]) == ["add", "deploy", "retrain"]
-    assert kinds[3:] == ["promote", "roll back"]
-    assert plain["decisions"][-1]["words"] == "a test"
-
-
-def test_a_challenger_by_one_flag(home: Path, served: Asked) -> None:
     assert "canary, 50%" in wright("challenge", "shop", "2", "--canary", "50%", folder=home)
     time.sleep(1.2)
     seen = {served.post("/predict", shop_rows(1, seed=seed).drop("buys").to_dicts())["version"] for seed in range(40)}
     assert seen == {1, 2}
     assert "no challenger runs" in wright("challenge", "shop", "--stop", folder=home)
+    plain = json.loads(wright("status", "shop", "--json", folder=home))
+    kinds = [one["kind"] for one in plain["decisions"]]
+    assert sorted(kinds[:3]) == ["add", "deploy", "retrain"]
+    assert kinds[3:] == ["promote", "roll back", "challenge", "challenge"]
+    assert plain["decisions"][4]["words"] == "a test"
 
 
 @pytest.mark.parametrize(

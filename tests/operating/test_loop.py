@@ -14,7 +14,7 @@ from modelwright.core.errors import UserError
 from modelwright.monitoring import MonitorSpec
 from modelwright.operating import Place, deploy, served_rows, step
 from modelwright.operating.retraining import recipe_of, retrain
-from modelwright.operating.supervise import promote, rollback
+from modelwright.operating.supervise import enter, promote, rollback
 from modelwright.recipe import Recipe
 from modelwright_runtime import deployment as deployments
 from modelwright_runtime.deployment import challenged, change
@@ -144,6 +144,32 @@ def test_rows_whose_label_would_teach_most_are_laid_out(place: Place) -> None:
     filled = queue.with_columns(_truth=pl.when(pl.int_range(100) < 40).then(pl.lit("yes")))
     assert keep_truth(place.folder / "labels", checked(filled.to_dicts(), "buys")) == 40
     assert served_rows(place.folder)["_truth"].drop_nulls().len() == 40
+
+
+def test_a_model_that_was_made_before_is_the_version_that_it_was(place: Place) -> None:
+    """The same rows give the same bytes: the version is found by them, not taken for the newest."""
+    live(place, shop_rows(600, seed=16, turned=True))
+    made = retrain(place)
+    kept = place.folder / "kept.wright"  # the next retraining of that name takes the place of its file
+    kept.write_bytes(made.package.read_bytes())
+    first = replace(made, package=kept)
+    assert enter(place, first, "once", {}, by="test", now_s=1.0) == 2
+    live(place, shop_rows(600, seed=17, turned=True))
+    assert enter(place, retrain(place), "newer", {}, by="test", now_s=2.0) == 3
+    assert enter(place, first, "again", {}, by="test", now_s=3.0) == 2
+    challenger = place.state().challenger
+    assert challenger is not None
+    assert (challenger.version, len(place.state().versions)) == (2, 3)
+
+
+def test_damage_in_the_log_is_told(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    live(place, shop_rows(40, seed=18))
+    (segment,) = (place.folder / "log").glob("*.seg")
+    data = bytearray(segment.read_bytes())
+    data[-20] ^= 1
+    segment.write_bytes(data)
+    served_rows(place.folder)
+    assert "damaged" in caplog.text
 
 
 def test_what_cannot_be_done_is_said(place: Place, shop: tuple[Recipe, Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,12 @@ import pytest
 
 from modelwright.testing.packages import raw_rows, tiny_package
 from modelwright_runtime import deployment as deployments
+from modelwright_runtime.batching import Batcher, Job, Told
 from modelwright_runtime.deployment import Deployment, LogSettings, added, challenged, change, promoted, rolled_back
 from modelwright_runtime.errors import SystemFault, UserError
+from modelwright_runtime.http import Response
 from modelwright_runtime.records import asked, truths
+from modelwright_runtime.routing import open_route, retire
 from tests.runtime.conftest import Server, start
 
 
@@ -34,6 +39,11 @@ def deployed(folder: Path, packages: list[Path]) -> Deployment:
         return state
 
     return change(folder, all_added, name="tiny")
+
+
+def _made(folder: Path, packages: list[Path]) -> Path:
+    deployed(folder, packages)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -183,8 +193,6 @@ def wait_for_revision(port: int, revision: int) -> None:
 
 def test_feedback_joins_by_id_and_columns_are_left_out_or_hashed(tmp_path: Path, two: list[Path]) -> None:
     deployed(tmp_path, two)
-    from dataclasses import replace
-
     change(tmp_path, lambda now: replace(now, log=LogSettings(leave_out=("age",), hash=("city",))))
     server = start(str(tmp_path))
     told = ask(server.port, "/predict", [GOOD, GOOD])[1]
@@ -245,3 +253,39 @@ def test_workers_share_the_port_and_the_counts(tmp_path: Path, two: list[Path]) 
     kept, _, problems = asked(tmp_path / "log")
     assert not problems
     assert len(kept) >= n_asked // 2
+
+
+def test_requests_that_are_answered_together_keep_their_own_warnings(tmp_path: Path, two: list[Path]) -> None:
+    """More odd rows at once than warnings are kept: nobody loses theirs to the others of the batch."""
+    route = open_route(_made(tmp_path, two))
+    strange = [GOOD | {"city": "Atlantis"}] * 60
+    told: list[list[str]] = []
+
+    def write(one: Told) -> Response:
+        told.append([str(note) for note in one.warnings])
+        return Response(200, b"")
+
+    async def turn() -> None:
+        batcher = Batcher(lambda problem: Response(500, repr(problem).encode()))
+        for number in range(4):
+            job = Job(str(number), route, route.champion, strange, 60, write, lambda _: Response(500, b""), 0.0)
+            batcher.add(job, lambda _: None)
+        await asyncio.sleep(0.05)
+
+    asyncio.run(turn())
+    retire(route, None)
+    assert [len(warnings) for warnings in told] == [60] * 4
+
+
+def test_a_sample_of_the_log_is_not_the_canarys_share(tmp_path: Path, two: list[Path]) -> None:
+    deployed(tmp_path, two)
+    change(tmp_path, lambda now: replace(now, log=LogSettings(share=0.3)))
+    change(tmp_path, lambda now: challenged(now, 2, mode="canary", share=0.3))
+    server = start(str(tmp_path))
+    for _ in range(300):
+        assert ask(server.port, "/predict", [GOOD])[0] == 200
+    stopped(server)
+    kept, _, _ = asked(tmp_path / "log")
+    assert 50 <= len(kept) <= 140
+    share = sum(one.version == 2 for one in kept) / len(kept)
+    assert 0.1 <= share <= 0.55, "the rows kept are those of both arms, as they were asked"
