@@ -59,7 +59,7 @@ def one(name: str, stream: pl.DataFrame) -> tuple[list[str], list[str]]:
     import modelwright as mw
     from modelwright.core.store import Store
     from modelwright.monitoring import MonitorSpec
-    from modelwright.operating.replaying import replay
+    from modelwright.operating.replaying import Learned, replay
     from modelwright.operating.retraining import retrained
     from modelwright_runtime import load
 
@@ -73,9 +73,9 @@ def one(name: str, stream: pl.DataFrame) -> tuple[list[str], list[str]]:
         store = Store.open(Path(folder) / ".wright")
         first = load(mw.run(recipe, store=store).facts["package"])
 
-        def learn(known: pl.DataFrame) -> Any:
-            made = retrained(recipe, known, store, folder=Path(folder) / "rows")
-            return load(made.package), made.n_learned
+        def learn(known: pl.DataFrame, champion: Any) -> Learned:
+            made = retrained(recipe, known, store, champion=champion, folder=Path(folder) / "rows")
+            return Learned(model=load(made.package), n_learned=made.n_learned, trial=made.trial)
 
         def learn_plainly(known: pl.DataFrame, *, keeps_old: bool) -> Any:
             rows = Path(folder) / "plain.csv"

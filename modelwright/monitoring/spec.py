@@ -92,6 +92,11 @@ class PromoteWhen(Spec):
     gain: float = Field(0.005, ge=0, description="least gain of the primary metric, as `score_drop` counts")
     confidence: float = Field(0.95, ge=0.5, le=0.999, description="how sure one must be that there is that gain")
     least_rows: int = Field(200, ge=10, description="labelled rows that both have answered, at the least")
+    held_back: bool = Field(
+        False,
+        description="promote at once a model that shows the gain on the newest labelled rows, held back from it;"
+        " the former one watches from the shadow",
+    )
 
 
 class Alert(Spec):

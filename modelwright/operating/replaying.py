@@ -13,16 +13,29 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from modelwright.monitoring import MonitorSpec
-from modelwright.operating.turns import Situation, Turn, turn
+from modelwright.operating.turns import Situation, Turn, earned, turn
+from modelwright.operating.window import answered_rows
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from modelwright.operating.retraining import Trial
     from modelwright_runtime.model import Model
 
-Learn = Callable[["pl.DataFrame"], "tuple[Model, int]"]
-"""Labelled rows that have come since the beginning, the oldest first, to a model; what was there before it knows. And
-of how many rows it was made, where those were only the newest; else 0."""
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """A new model; of how many rows it was made, where those were only the newest (else 0); how it did on rows that
+    were held back from it."""
+
+    model: Model
+    n_learned: int = 0
+    trial: Trial | None = None
+
+
+Learn = Callable[["pl.DataFrame", "Model"], Learned]
+"""Labelled rows that have come since the beginning, the oldest first, and the champion, to a new model; what was there
+before it knows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,33 +115,15 @@ def replay(
         seen = _situation(life, number, delay, spec)
         told = turn(seen, spec)
         champion = life.champion
-        _act(life, told, stream[: max(0, (number + 1 - delay)) * batch_rows], number, delay, learn)
+        known = stream[: max(0, (number + 1 - delay)) * batch_rows]
+        words = _act(life, told, known, (number, delay), learn, spec)
         batches.append(Batch(number=number, n_rows=rows.height, score=scores[0], first_score=scores[1],
-                             champion=champion, kind=told.kind, words=told.words))  # fmt: skip
+                             champion=champion, kind=told.kind, words=words))  # fmt: skip
         if tell is not None:
             tell(batches[-1])
         if sabotage is not None and (other := sabotage(number, life.models[life.champion - 1])) is not None:
             _put(life, other, number)
     return Replayed(batches=tuple(batches), n_retrainings=life.n_retrainings)
-
-
-def answered_rows(
-    model: Model, rows: pl.DataFrame, *, time_s: float, version: int, role: str, first: int
-) -> pl.DataFrame:
-    """Rows as `served_rows` gives them: answered, with their truth. Ids count from `first`."""
-    import numpy as np
-    import polars as pl
-
-    target = model.signature.task.target
-    told = model.predict(rows.select(model.columns))
-    own = {
-        "_id": [str(first + index) for index in range(rows.height)],
-        "_time": np.full(rows.height, time_s), "_version": np.full(rows.height, version), "_role": [role] * rows.height,
-        "_latency_ms": np.full(rows.height, 1.0), "_truth": rows[target].cast(pl.String),
-        "_truth_time": np.full(rows.height, time_s),
-        **{f"_{name}": values for name, values in told.columns().items()},
-    }  # fmt: skip
-    return pl.concat([rows.select(model.columns), pl.DataFrame(own)], how="horizontal")
 
 
 def _answer(life: _Life, rows: pl.DataFrame, number: int, spec: MonitorSpec) -> tuple[float, float]:
@@ -177,15 +172,23 @@ def _situation(life: _Life, number: int, delay: int, spec: MonitorSpec) -> Situa
     )  # fmt: skip
 
 
-def _act(life: _Life, told: Turn, known: pl.DataFrame, number: int, delay: int, learn: Learn) -> None:
+def _act(life: _Life, told: Turn, known: pl.DataFrame, moment: tuple[int, int], learn: Learn, spec: MonitorSpec) -> str:
+    """Do what was decided, at the batch and delay of `moment`; in words."""
+    number, delay = moment
+    words = told.words
     if told.report is not None:
         life.looked, life.labelled = number + 1, max(life.labelled, number + 1 - delay)
     if told.kind == "retrain":
-        model, n_learned = learn(known)
-        life.models.append(model)
-        life.learned[len(life.models)] = n_learned
+        champion = life.models[life.champion - 1]
+        made = learn(known, champion)
+        life.models.append(made.model)
+        life.learned[len(life.models)] = made.n_learned
         life.beside, life.since, life.trained = len(life.models), number + 1, number + 1
         life.n_retrainings += 1
+        early = earned(champion, made.trial, spec, seed=number)
+        if early is not None:
+            words += f" {early.words}"
+            _swap(life, life.beside, number)
     elif told.kind == "promote":
         _swap(life, life.beside, number)
     elif told.kind == "roll back" and life.previous:
@@ -193,6 +196,7 @@ def _act(life: _Life, told: Turn, known: pl.DataFrame, number: int, delay: int, 
         life.looked = life.labelled = number + 1
     elif told.kind in ("drop", "settle"):
         life.beside = life.promoted = 0
+    return words
 
 
 def _swap(life: _Life, version: int, number: int) -> None:

@@ -34,9 +34,19 @@ OLD_AND_NEW = "old and new"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trial:
+    """The newest labelled rows as `served_rows` gives them, answered by the champion and by the best of `n_ways` models
+    that were made without them."""
+
+    champion: pl.DataFrame
+    challenger: pl.DataFrame
+    n_ways: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Retrained:
     """A model made of newer rows: its package, the run that made it, what it learned from and why. `n_learned` are the
-    rows that it was made of, where those were only the newest; else 0."""
+    rows that it was made of, where those were only the newest; else 0. `trial` is None where no rows were held back."""
 
     package: Path
     run: str
@@ -44,6 +54,7 @@ class Retrained:
     n_learned: int
     way: str
     reason: str
+    trial: Trial | None = None
 
 
 def retrain(place: Place, *, watch: Watch | None = None) -> Retrained:
@@ -58,7 +69,7 @@ def retrain(place: Place, *, watch: Watch | None = None) -> Retrained:
     rows = served_rows(place.folder)
     model = place.model(place.state().champion)
     labelled = labelled_rows(rows, model) if rows.height else rows
-    return retrained(recipe, labelled, place.store, folder=place.folder / "rows", watch=watch)
+    return retrained(recipe, labelled, place.store, champion=model, folder=place.folder / "rows", watch=watch)
 
 
 def recipe_of(place: Place) -> Recipe:
@@ -85,7 +96,7 @@ def labelled_rows(rows: pl.DataFrame, model: Model) -> pl.DataFrame:
 
 
 def retrained(
-    recipe: Recipe, labelled: pl.DataFrame, store: Store, *, folder: Path, watch: Watch | None = None
+    recipe: Recipe, labelled: pl.DataFrame, store: Store, *, champion: Model, folder: Path, watch: Watch | None = None
 ) -> Retrained:
     """A model of the recipe with newer rows, in the order in which they came.
 
@@ -95,6 +106,9 @@ def retrained(
 
     Reference: Bifet and Gavalda (2007), "Learning from time-changing data with adaptive windowing" (parts of a window).
     """
+    from modelwright.operating.window import answered_rows
+    from modelwright_runtime.model import load
+
     if labelled.height < LEAST_ROWS:
         raise UserError(
             "operating.labels", f"{labelled.height} served rows have a label; a retraining needs {LEAST_ROWS}.",
@@ -107,6 +121,7 @@ def retrained(
         )  # fmt: skip
     make = partial(_made, recipe, store=store, folder=folder, watch=watch)
     way, share, reason = OLD_AND_NEW, 1.0, f"{labelled.height:,} new rows are too few to learn from alone"
+    trial = None
     if labelled.height >= LEAST_ALONE:
         n_probe = min(MOST_PROBED, int(labelled.height * PROBE_SHARE))
         learned, probe = labelled[:-n_probe], labelled[-n_probe:]
@@ -114,18 +129,22 @@ def retrained(
         for halving in range(1, MOST_HALVINGS + 1):
             if learned.height / 2**halving >= LEAST_ALONE:
                 ways[f"newest {learned.height // 2**halving:,}"] = 0.5**halving
-        scores = {
-            one: _score(make(_newest(learned, part), keeps_old=one == OLD_AND_NEW, suffix="probe")[0], probe)
+        models = {
+            one: load(make(_newest(learned, part), keeps_old=one == OLD_AND_NEW, suffix="probe")[0])
             for one, part in ways.items()
         }
+        scores = {one: _score(model, probe) for one, model in models.items()}
         way = min(scores, key=lambda one: scores[one])
         share = ways[way]
+        trial = Trial(champion=answered_rows(champion, probe), challenger=answered_rows(models[way], probe),
+                      n_ways=len(ways))  # fmt: skip
         told = ", ".join(f"{one} {loss:.4g}" for one, loss in scores.items())
         reason = f"loss on the newest {n_probe:,} rows: {told}"
     rows = _newest(labelled, share)
     package, run = make(rows, keeps_old=way == OLD_AND_NEW, suffix="retrained")
     n_learned = 0 if way == OLD_AND_NEW else rows.height
-    return Retrained(package=package, run=run, n_new_rows=labelled.height, n_learned=n_learned, way=way, reason=reason)
+    return Retrained(package=package, run=run, n_new_rows=labelled.height, n_learned=n_learned, way=way, reason=reason,
+                     trial=trial)  # fmt: skip
 
 
 def _newest(rows: pl.DataFrame, share: float) -> pl.DataFrame:
@@ -155,13 +174,10 @@ def _made(
     return Path(record.facts["package"]), record.id
 
 
-def _score(package: Path, rows: pl.DataFrame) -> float:
+def _score(model: Model, rows: pl.DataFrame) -> float:
     """Mean log loss of classes, or mean squared error of values, on rows with their target."""
     import numpy as np
 
-    from modelwright_runtime.model import load
-
-    model = load(package)
     task = model.signature.task
     truth, answers = rows[task.target].to_list(), model.answers(rows.select(model.columns))[0]
     if not task.is_classification:

@@ -13,7 +13,7 @@ from modelwright.core.values import Watch
 from modelwright.monitoring import MonitorSpec
 from modelwright.operating.alerts import send
 from modelwright.operating.place import Place, Progress, deploy
-from modelwright.operating.turns import Situation, Turn, turn
+from modelwright.operating.turns import Situation, Turn, earned, turn
 from modelwright.operating.window import served_rows
 from modelwright_runtime.deployment import Deployment, challenged, change, promoted, rolled_back, unchallenged
 
@@ -40,7 +40,7 @@ def step(place: Place, spec: MonitorSpec, *, now_s: float | None = None, watch: 
     if told.report is not None:
         _show(place, told)
         _ask_for_labels(place, seen, spec.relabel)
-    after = _act(place, told, progress, seen, watch)
+    after = _act(place, told, progress, (seen, spec), watch)
     if told.report is not None:
         after = replace(after, seen_s=_newest(seen.rows, "_time", after.seen_s),
                         labels_s=_newest(seen.labelled, "_truth_time", after.labels_s))  # fmt: skip
@@ -98,19 +98,19 @@ def _since(rows: pl.DataFrame, since_s: float) -> pl.DataFrame:
     return rows.filter(pl.col("_time") > since_s) if rows.height else rows
 
 
-def _act(place: Place, told: Turn, progress: Progress, seen: Situation, watch: Watch | None) -> Progress:
+def _act(
+    place: Place, told: Turn, progress: Progress, by_what: tuple[Situation, MonitorSpec], watch: Watch | None
+) -> Progress:
     """Do what was decided; how far it came."""
+    seen, spec = by_what
     if told.kind == "nothing":
         return progress
     if told.kind == "retrain":
-        return _retrain(place, told, progress, seen, watch)
+        return _retrain(place, told, progress, by_what, watch)
     after = progress
     state = place.state()
     if told.kind == "promote" and state.challenger is not None:
-        promote(place, state.challenger.version, told.words, told.evidence, by=BY, now_s=seen.now_s)
-        return replace(
-            place.progress(), promoted_s=seen.now_s, challenged_s=0.0, seen_s=seen.now_s, labels_s=seen.now_s
-        )
+        return _promoted(place, state.challenger.version, told, seen.now_s)
     if told.kind == "roll back":
         rollback(place, told.words, told.evidence, by=BY, now_s=seen.now_s)
         return replace(after, promoted_s=0.0, challenged_s=0.0, seen_s=seen.now_s, labels_s=seen.now_s)
@@ -121,8 +121,17 @@ def _act(place: Place, told: Turn, progress: Progress, seen: Situation, watch: W
     return after
 
 
-def _retrain(place: Place, told: Turn, progress: Progress, seen: Situation, watch: Watch | None) -> Progress:
+def _promoted(place: Place, number: int, told: Turn, now_s: float) -> Progress:
+    promote(place, number, told.words, told.evidence, by=BY, now_s=now_s)
+    return replace(place.progress(), promoted_s=now_s, challenged_s=0.0, seen_s=now_s, labels_s=now_s)
+
+
+def _retrain(
+    place: Place, told: Turn, progress: Progress, by_what: tuple[Situation, MonitorSpec], watch: Watch | None
+) -> Progress:
     from modelwright.operating.retraining import retrain
+
+    seen, spec = by_what
 
     try:
         made = retrain(place, watch=watch)
@@ -130,8 +139,14 @@ def _retrain(place: Place, told: Turn, progress: Progress, seen: Situation, watc
         place.record("alert", f"A retraining was called for and failed: {problem.message}", told.evidence, by=BY,
                      now_s=seen.now_s)  # fmt: skip
         return progress
-    enter(place, made, told.words, told.evidence, by=BY, now_s=seen.now_s)
-    return replace(place.progress(), trained_s=seen.now_s)
+    number = enter(place, made, told.words, told.evidence, by=BY, now_s=seen.now_s)
+    after = replace(place.progress(), trained_s=seen.now_s)
+    early = earned(seen.model, made.trial, spec, seed=seen.seed)
+    if early is None or number == place.state().champion:
+        return after
+    place.keep_progress(after)
+    send(spec, place.name, early)
+    return _promoted(place, number, early, seen.now_s)
 
 
 def enter(

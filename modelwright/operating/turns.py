@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from modelwright.monitoring import MonitorReport
+    from modelwright.operating.retraining import Trial
     from modelwright_runtime.model import Model
 
 Kind = Literal["nothing", "alert", "relabel", "retrain", "promote", "drop", "roll back", "settle"]
@@ -84,6 +85,21 @@ def turn(seen: Situation, spec: MonitorSpec) -> Turn:
     return Turn(
         kind=action.kind, words=action.words, evidence={"reason": action.reason, **action.evidence}, report=report
     )
+
+
+def earned(model: Model, trial: Trial | None, spec: MonitorSpec, *, seed: int = 0) -> Turn | None:
+    """Whether a model that was made just now is promoted at once: where `promote_when.held_back` asks for it, and the
+    rows held back from it show the gain. It is the best of several ways on the very same rows, so the confidence must
+    hold for all of them together (Bonferroni)."""
+    when = spec.promote_when
+    if not when.held_back or trial is None:
+        return None
+    surer = when.but(confidence=min(0.999, 1.0 - (1.0 - when.confidence) / trial.n_ways))
+    found = judge(model, trial.champion, trial.challenger, spec.but(promote_when=surer), seed=seed)
+    if found.answer != "promote":
+        return None
+    words = f"{found.words.removesuffix('.')}, held back from the new model."
+    return Turn(kind="promote", words=words, evidence=found.to_plain())
 
 
 def _after_promotion(seen: Situation, spec: MonitorSpec) -> Turn | None:

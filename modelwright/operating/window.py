@@ -13,6 +13,7 @@ from modelwright_runtime.records import asked, row_ids, truths
 if TYPE_CHECKING:
     import polars as pl
 
+    from modelwright_runtime.model import Model
     from modelwright_runtime.records import Asked
 
 LOG = logging.getLogger("modelwright.operating")
@@ -41,6 +42,25 @@ def served_rows(folder: Path) -> pl.DataFrame:
         column("_truth", [value for value, _ in found]).cast(pl.String),
         pl.Series("_truth_time", [time_s for _, time_s in found], dtype=pl.Float64),
     )
+
+
+def answered_rows(
+    model: Model, rows: pl.DataFrame, *, time_s: float = 0.0, version: int = 0, role: str = "challenger", first: int = 0
+) -> pl.DataFrame:
+    """Rows as `served_rows` gives them: answered, with their truth. Ids count from `first`."""
+    import numpy as np
+    import polars as pl
+
+    target = model.signature.task.target
+    told = model.predict(rows.select(model.columns))
+    own = {
+        "_id": [str(first + index) for index in range(rows.height)],
+        "_time": np.full(rows.height, time_s), "_version": np.full(rows.height, version), "_role": [role] * rows.height,
+        "_latency_ms": np.full(rows.height, 1.0), "_truth": rows[target].cast(pl.String),
+        "_truth_time": np.full(rows.height, time_s),
+        **{f"_{name}": values for name, values in told.columns().items()},
+    }  # fmt: skip
+    return pl.concat([rows.select(model.columns), pl.DataFrame(own)], how="horizontal")
 
 
 def frame_of(entries: Sequence[Asked]) -> pl.DataFrame:

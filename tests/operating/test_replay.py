@@ -10,6 +10,7 @@ import polars as pl
 from modelwright.core.store import Store
 from modelwright.monitoring import MonitorSpec
 from modelwright.operating import Place, replay
+from modelwright.operating.replaying import Learned
 from modelwright.operating.retraining import retrained
 from modelwright.recipe import Recipe
 from modelwright_runtime import load
@@ -23,17 +24,17 @@ def stream() -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def lived(shop: tuple[Recipe, Path], folder: Path, **more: Any) -> Any:
+def lived(shop: tuple[Recipe, Path], folder: Path, spec: MonitorSpec = SPEC, **more: Any) -> Any:
     recipe, root = shop
     store = Store.open(root)
     first = Place(store, "shop").store.named("packages", "shop")
     assert first is not None
 
-    def learn(known: pl.DataFrame) -> Any:
-        made = retrained(recipe, known, store, folder=folder)
-        return load(made.package), made.n_learned
+    def learn(known: pl.DataFrame, champion: Any) -> Learned:
+        made = retrained(recipe, known, store, champion=champion, folder=folder)
+        return Learned(model=load(made.package), n_learned=made.n_learned, trial=made.trial)
 
-    return replay(load(store.path(first["file"])), stream(), learn, SPEC, batch_rows=500, **more)
+    return replay(load(store.path(first["file"])), stream(), learn, spec, batch_rows=500, **more)
 
 
 def test_it_notices_the_turn_and_is_better_than_the_first_model(shop: tuple[Recipe, Path], tmp_path: Path) -> None:
@@ -45,6 +46,15 @@ def test_it_notices_the_turn_and_is_better_than_the_first_model(shop: tuple[Reci
     assert found.n_retrainings <= 4
     again = lived(shop, tmp_path)
     assert again == found
+
+
+def test_a_gain_on_rows_held_back_promotes_at_once(shop: tuple[Recipe, Path], tmp_path: Path) -> None:
+    spec = SPEC.but(promote_when=SPEC.promote_when.but(held_back=True, least_rows=50))
+    found = lived(shop, tmp_path, spec)
+    early = [batch.number for batch in found.batches if "held back from the new model" in batch.words]
+    assert early, "the turned rows are learned from one batch sooner"
+    assert found.batches[early[0] + 1].champion > found.batches[early[0]].champion
+    assert found.score > lived(shop, tmp_path).score
 
 
 def test_labels_that_come_late_are_waited_for(shop: tuple[Recipe, Path], tmp_path: Path) -> None:
