@@ -270,13 +270,14 @@ def _up(arguments: list[str], terminal: Terminal) -> None:
     parser.add_argument("--watch", action="store_true", help="and run the loop: look, retrain, promote, roll back")
     options = parser.parse_args(arguments)
     from modelwright.lifecycle import run
-    from modelwright.operating.commands import serve_path, watched
+    from modelwright.operating.commands import serve_path, set_log, watched
     from modelwright.operating.place import deploy
 
     recipe = _recipe(options)
     record = run(recipe, store=options.store, watch=terminal.watch)
     terminal.finished(record)
     place = deploy(options.store, recipe.name)
+    set_log(place)
     loop = watched(recipe.name, options.store) if options.watch else contextlib.nullcontext()
     with loop:
         serve_path(str(place.folder), terminal, host="127.0.0.1", port=options.port, token=None)

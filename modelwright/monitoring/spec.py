@@ -114,6 +114,20 @@ class Alert(Spec):
     command: tuple[str, ...] = Field((), description="program and arguments; it gets the decision as JSON on its input")
 
 
+class LogSpec(Spec):
+    """What is kept of the rows that are asked. A column that is left out or hashed cannot be watched, nor learned from.
+
+    >>> LogSpec.parse({"leave_out": ["name"], "hash": ["email"]}, where="log").share
+    1.0
+    """
+
+    share: float = Field(1.0, ge=0, le=1, description="share of the requests that is kept; 0 keeps none")
+    leave_out: tuple[str, ...] = Field((), description="columns that are never written")
+    hash: tuple[str, ...] = Field((), description="columns of which only a salted hash is written")
+    keep_days: float = Field(90.0, gt=0, description="days after which a segment of the log is removed")
+    keep_bytes: int = Field(10_000_000_000, gt=0, description="bytes beyond which the oldest segments are removed")
+
+
 class MonitorSpec(Spec):
     """How a served model is watched.
 
@@ -136,6 +150,7 @@ class MonitorSpec(Spec):
     retrain_when: RetrainWhen = Field(default_factory=RetrainWhen, description="what calls for a new model")
     promote_when: PromoteWhen = Field(default_factory=PromoteWhen, description="what a challenger must show")
     keep_watch: str = Field("1h", description="how long a promoted model is watched for a rollback")
+    log: LogSpec = Field(default_factory=LogSpec, description="what is kept of the rows that are asked")
     alerts: tuple[Alert, ...] = Field((), description="who is told of decisions, besides the log")
     relabel: int = Field(100, ge=0, description="rows of a window that are asked to be labelled, at the most")
 

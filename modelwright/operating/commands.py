@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwright.core.errors import UserError
+from modelwright.core.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from modelwright.monitoring import MonitorSpec
@@ -50,7 +50,7 @@ def serve(arguments: list[str], terminal: Terminal, parser: Parser) -> None:
         from modelwright.operating.place import deploy
 
         place = deploy(options.store, options.name)
-        _set_log(place, keep=not options.no_log)
+        set_log(place, keep=not options.no_log)
         if options.challenger is not None:
             _challenge(place, options, terminal)
         served = str(place.folder)
@@ -82,14 +82,23 @@ def serve_path(path: str, terminal: Terminal, **how: Any) -> None:
     terminal.note("stopped; the same command serves again")
 
 
-def _set_log(place: Place, *, keep: bool) -> None:
+def set_log(place: Place, *, keep: bool = True) -> None:
+    """What is kept of the rows that are asked: as the champion's recipe says, or nothing."""
     from dataclasses import replace
 
-    from modelwright_runtime.deployment import change
+    from modelwright_runtime.deployment import LogSettings, change
 
-    share = place.state().log.share
-    if keep != (share > 0):
-        change(place.folder, lambda state: replace(state, log=replace(state.log, share=1.0 if keep else 0.0)))
+    log = LogSettings(**spec_of(place).log.model_dump())
+    columns = place.model(place.state().champion).columns
+    for name in (*log.leave_out, *log.hash):
+        if name not in columns:
+            raise UserError(
+                "operating.log_column", f"`monitor.log` names {name!r}, which {place.name!r} does not take.",
+                hint=nearest(name, columns),
+            )  # fmt: skip
+    log = log if keep else replace(log, share=0.0)
+    if log != place.state().log:
+        change(place.folder, lambda state: replace(state, log=log))
 
 
 def _add_challenger(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from modelwright.core.errors import UserError
+from modelwright.core.store import Store
+from modelwright.lifecycle import run
+from modelwright.operating import deploy
+from modelwright.operating.commands import set_log
 from modelwright.recipe import Recipe
 from tests.operating.conftest import shop_rows
 
@@ -153,3 +158,24 @@ def test_up_watch_serves_and_looks_after(tmp_path: Path) -> None:
     server.stop()
     assert "retrain" in decided
     assert "promote" in decided
+
+
+def test_what_is_kept_of_the_rows_is_said_in_the_recipe(shop: tuple[Recipe, Path], tmp_path: Path) -> None:
+    recipe, _ = shop
+    monitor = recipe.monitor.but(log=recipe.monitor.log.but(leave_out=("a",), hash=("colour",)))
+    store = Store.open(tmp_path / ".wright")
+    run(recipe.but(name="quiet", monitor=monitor), store=store)
+    place = deploy(store, "quiet")
+    set_log(place)
+    kept = place.state().log
+    assert (kept.leave_out, kept.hash, kept.share) == (("a",), ("colour",), 1.0)
+    set_log(place, keep=False)
+    assert place.state().log.share == 0.0
+
+
+def test_a_column_that_is_misspelt_is_not_kept_by_mistake(shop: tuple[Recipe, Path], tmp_path: Path) -> None:
+    recipe, _ = shop
+    store = Store.open(tmp_path / ".wright")
+    run(recipe.but(name="typo", monitor={"log": {"leave_out": ["color"]}}), store=store)
+    with pytest.raises(UserError, match="did you mean `colour`"):
+        set_log(deploy(store, "typo"))
