@@ -53,7 +53,7 @@ class Findings:
         made = {}
         for kind, schema in schemas().items():
             table = given[kind]
-            made[kind] = pl.DataFrame(schema=schema) if table is None else table.select(schema).cast(schema)  # type: ignore[arg-type]
+            made[kind] = pl.DataFrame(schema=schema) if table is None else table.select(*schema).cast(schema)  # type: ignore[arg-type]
         return cls(**made)
 
     @property

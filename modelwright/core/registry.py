@@ -27,7 +27,13 @@ class Entry:
 
 BUILT_IN: dict[str, dict[str, Entry]] = {
     "collection": {"collect": Entry("modelwright.collection.base:collect")},
-    "cleaning": {"clean": Entry("modelwright.cleaning.base:clean", 2)},
+    "cleaning": {
+        "clean": Entry("modelwright.cleaning.base:clean", 2),
+        "mend": Entry("modelwright.cleaning.mend:mend"),
+    },
+    "mending": {
+        "blanks": Entry("modelwright.cleaning.blanks:MEND"),
+    },
     "sequences": {"window": Entry("modelwright.sequences.base:window")},
     "splitting": {"split": Entry("modelwright.splitting.base:split")},
     "features": {
@@ -185,6 +191,12 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "batch_too_small": Entry("modelwright.training.doctor.batch_size:SMALL"),
         "batch_too_large": Entry("modelwright.training.doctor.batch_size:LARGE"),
         "mode_collapse": Entry("modelwright.training.doctor.modes:SYMPTOM"),
+    },
+    "truth": {
+        "majority": Entry("modelwright.labelling.truth.majority:majority"),
+        "dawid_skene": Entry("modelwright.labelling.truth.dawid_skene:dawid_skene"),
+        "glad": Entry("modelwright.labelling.truth.glad:glad"),
+        "mace": Entry("modelwright.labelling.truth.mace:mace"),
     },
     "tracking": {
         "tensorboard": Entry("modelwright.tracking.tensorboard:TRACKER"),

@@ -1,0 +1,153 @@
+"""Proposals to numbered groups: one for each method, column and sort of reason, applied or only offered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modelwright.cleaning.choosing import MOST_REASONS, pattern_of
+from modelwright.cleaning.history import N_EXAMPLES, Group
+from modelwright.core import registry
+from modelwright.core.data import ROW_ID, Dataset
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from modelwright.cleaning.findings import Findings
+
+
+@dataclass(frozen=True, eq=False)
+class Grouped:
+    """New groups, the changes of each (`__row__` ascending, `after`, `reason`, `confidence`), and files by sha256."""
+
+    groups: tuple[Group, ...]
+    parts: tuple[pl.DataFrame, ...]
+    files: Mapping[str, bytes]
+
+
+def grouped(
+    raw: Dataset, found: Findings, *, sure: float, rows: bool, closed: Collection[str | None], first: int
+) -> Grouped:
+    """Proposals (one for each cell and row at most) as groups; numbers from `first` on."""
+    import polars as pl
+
+    media, files = _with_files(found.media)
+    likely = pl.col("confidence") >= sure
+    open_columns = ~pl.col("column").is_in([name for name in closed if name is not None])
+    kinds = {
+        "cells": (found.cells, likely & open_columns), "media": (media, likely & open_columns),
+        "rows": (found.rows.with_columns(*_as_changes()), likely if rows else pl.lit(False)),
+    }  # fmt: skip
+    groups: list[Group] = []
+    parts: list[pl.DataFrame] = []
+    for kind, (proposals, on) in kinds.items():
+        if not proposals.height:
+            continue
+        types = raw.table.collect_schema() if kind == "cells" else {}
+        for key, part in _parts(raw, proposals.with_columns(on.alias("on")), types):
+            groups.append(_group(first + len(groups), kind, key, part))
+            parts.append(part.select(ROW_ID, "after", "reason", pl.col("confidence").cast(pl.Float32)))
+    return Grouped(tuple(groups), tuple(parts), files)
+
+
+def _as_changes() -> tuple[pl.Expr, pl.Expr]:
+    """Removed rows in the columns of changes: no column, and the row that they repeat as `after`."""
+    import polars as pl
+
+    return pl.lit(None, pl.String).alias("column"), pl.col("twin_of").cast(pl.String).alias("after")
+
+
+def _with_files(media: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, bytes]]:
+    """Media proposals with the sha256 of what they would become in place of the bytes, and the bytes by that name."""
+    import polars as pl
+
+    names, files = [], {}
+    for content in media["after"].to_list():
+        names.append(None if content is None else hashlib.sha256(content).hexdigest())
+        if content is not None:
+            files[names[-1]] = content
+    return media.with_columns(pl.Series("after", names, dtype=pl.String)), files
+
+
+def _parts(raw: Dataset, proposals: pl.DataFrame, types: Mapping[str, pl.DataType]) -> list[tuple[_Key, pl.DataFrame]]:
+    """The proposals of each group, in the order in which groups are told: by column, what is applied first."""
+    import polars as pl
+
+    found = []
+    for (method, column, on), part in proposals.partition_by(
+        ["method", "column", "on"], as_dict=True, maintain_order=True
+    ).items():
+        if column in types and types[column] != pl.String:
+            part = _sayable(part, types[column])
+        for reason, some in _by_reason(part):
+            found.append((_Key(method, column, on, reason), some if some[ROW_ID].is_sorted() else some.sort(ROW_ID)))
+    columns = {name: place for place, name in enumerate(raw.schema.names)}
+    methods = {name: place for place, name in enumerate(registry.entries("mending"))}
+
+    def place(one: tuple[_Key, pl.DataFrame]) -> tuple[int, bool, int, int]:
+        key, part = one
+        return columns.get(key.column or "", -1), not key.on, methods.get(key.method, len(methods)), -part.height
+
+    return sorted(found, key=place)
+
+
+@dataclass(frozen=True)
+class _Key:
+    method: str
+    column: str | None
+    on: bool
+    reason: str
+
+
+def _sayable(part: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:
+    """The proposals whose text is a cell of the column's type: a number column takes no word."""
+    import polars as pl
+
+    from modelwright.cleaning.overlay import as_type
+
+    after = as_type(part["after"], dtype)
+    return part.filter(pl.Series(after.is_not_null() | part["after"].is_null()))
+
+
+def _by_reason(part: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    """Proposals parted by the sort of their reason; told as one where the sorts are many."""
+    import polars as pl
+
+    if not part.height:
+        return []
+    reasons = part["reason"].unique()
+    if len(reasons) == 1:
+        return [(reasons[0], part)]
+    sorts = reasons.to_frame().with_columns(pattern_of(pl.col("reason")).alias("sort"))
+    n_sorts = sorts["sort"].n_unique()
+    if n_sorts == 1:
+        return [(sorts["sort"][0], part)]
+    if n_sorts > MOST_REASONS:
+        return [(_about(part["method"][0]), part)]
+    parted = part.with_columns(pattern_of(pl.col("reason")).alias("sort")).partition_by("sort", as_dict=True)
+    return [
+        (some["reason"][0] if some["reason"].n_unique() == 1 else str(sort), some) for (sort,), some in parted.items()
+    ]
+
+
+def _about(method: str) -> str:
+    if method not in registry.entries("mending"):
+        return "for several reasons"
+    return str(registry.get("mending", method).about)
+
+
+def _group(number: int, kind: str, key: _Key, part: pl.DataFrame) -> Group:
+    if kind == "cells":
+        shown = part.unique(["before", "after"], keep="first", maintain_order=True).head(N_EXAMPLES)
+        examples = tuple(shown.select(ROW_ID, "before", "after").iter_rows())
+    else:
+        shown = part.head(N_EXAMPLES)
+        examples = tuple(
+            (row, None, after if kind == "rows" else None) for row, after in shown.select(ROW_ID, "after").iter_rows()
+        )
+    return Group(
+        number=number, kind=kind, method=key.method, column=key.column, reason=key.reason, n=part.height,  # type: ignore[arg-type]
+        low=float(part["confidence"].min()), high=float(part["confidence"].max()), applied=key.on, examples=examples,  # type: ignore[arg-type]
+    )  # fmt: skip
