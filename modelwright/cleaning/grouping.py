@@ -63,11 +63,9 @@ def _with_files(media: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, bytes]]:
     """Media proposals with the sha256 of what they would become in place of the bytes, and the bytes by that name."""
     import polars as pl
 
-    names, files = [], {}
-    for content in media["after"].to_list():
-        names.append(None if content is None else hashlib.sha256(content).hexdigest())
-        if content is not None:
-            files[names[-1]] = content
+    contents = media["after"].to_list()
+    names = [None if content is None else hashlib.sha256(content).hexdigest() for content in contents]
+    files = {name: content for name, content in zip(names, contents, strict=True) if name is not None}
     return media.with_columns(pl.Series("after", names, dtype=pl.String)), files
 
 

@@ -53,7 +53,8 @@ def _layers(history: History, types: Any) -> list[_Layer]:
     import numpy as np
     import polars as pl
 
-    bits, by_column = pl.Series(history.bits), {}
+    bits = pl.Series(history.bits)
+    by_column: dict[str, list[pl.DataFrame]] = {}
     for group in history.groups:
         if group.kind == "rows" or not history.n_active(group.number):
             continue
@@ -61,10 +62,10 @@ def _layers(history: History, types: Any) -> list[_Layer]:
         rows = history.changes[span].select(ROW_ID, "after")
         if history.n_active(group.number) < group.n:
             rows = rows.filter(bits[span])
-        by_column.setdefault(str(group.column), []).append((group.kind, rows))
+        by_column.setdefault(str(group.column), []).append(rows)
     layers = []
     for column, parts in by_column.items():
-        rows = pl.concat([part for _, part in parts])
+        rows = pl.concat(parts)
         if len(parts) > 1:  # the later group has the last word
             rows = rows.unique(ROW_ID, keep="last", maintain_order=True).sort(ROW_ID)
         cells = rows["after"]
