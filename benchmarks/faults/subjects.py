@@ -70,11 +70,11 @@ def ours(models: Path) -> list[Subject]:
         writer.close()
 
     def log_state(folder: Path) -> str:
-        found, _, problems = records.asked(folder / "log")
+        found, problems = records.asked(folder / "log")
         return _rows_state([(one.id, one.rows[0]["x"]) for one in found], 10 * 20, 15 * 20, problems)
 
     def truth_state(folder: Path) -> str:
-        found, _, problems = records.truths(folder / "labels")
+        found, problems = records.truths(folder / "labels")
         return _rows_state([(name, value) for name, (value, _) in found.items()], 100, 200, problems)
 
     def keep(folder: Path, first: int, last: int) -> None:

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from modelwright_runtime.records import Asked
 
 LOG = logging.getLogger("modelwright.operating")
+MOST_ROWS = 500_000
+"""Rows that are looked at: the newest. A busy server logs more in a week than fits in memory."""
 OWN = ("_id", "_time", "_version", "_role", "_latency_ms")
 
 
 def served_rows(folder: Path) -> pl.DataFrame:
-    """The prediction log of a deployment folder, with late labels joined by id; one row per row asked.
+    """The prediction log of a deployment folder, with late labels joined by id; one row per row asked, the newest
+    500,000 (to a segment of 64 MB).
 
     Columns: the model's own as they were sent, `_id`, `_time` (seconds since 1970), `_version`, `_role` (champion or
     challenger), `_latency_ms`, `_prediction`, `_probability_<class>`, `_truth` (null where it has not come) and
@@ -30,8 +33,8 @@ def served_rows(folder: Path) -> pl.DataFrame:
     """
     import polars as pl
 
-    entries, _, damaged = asked(folder / "log")
-    known, _, more = truths(folder / "labels")
+    entries, damaged = asked(folder / "log", most_rows=MOST_ROWS)
+    known, more = truths(folder / "labels")
     for problem in (*damaged, *more):
         LOG.warning("%s: %s", folder.name, problem)
     frame = frame_of(entries)

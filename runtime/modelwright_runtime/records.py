@@ -19,7 +19,6 @@ import uuid
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -129,55 +128,24 @@ def _write_all(handle: int, data: bytes) -> None:
         rest = rest[os.write(handle, rest) :]
 
 
-@dataclass(frozen=True)
-class Cursor:
-    """How far a reader has come: bytes read of each segment, by its name."""
-
-    read: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass
-class Frames:
-    """Frames of a folder from a cursor on. `problems` are what was damaged and passed over; `cursor` is where the next
-    reader goes on."""
-
-    folder: Path
-    cursor: Cursor = field(default_factory=Cursor)
-    problems: list[str] = field(default_factory=list)
-
-    def __iter__(self) -> Iterator[list[Any]]:
-        read = dict(self.cursor.read)
-        for path in segments(self.folder):
-            yield from self._segment(path, read)
-            self.cursor = Cursor(dict(read))
-
-    def _segment(self, path: Path, read: dict[str, int]) -> Iterator[list[Any]]:
-        with path.open("rb") as file:
-            start = read.get(path.name, 0)
-            if start == 0:
-                if (magic := file.read(len(MAGIC))) != MAGIC:
-                    if not MAGIC.startswith(magic):
-                        self.problems.append(f"{path.name}: it is no segment of this version")
-                        read[path.name] = path.stat().st_size
-                    return
-                start = len(MAGIC)
-            file.seek(start)
-            while True:
-                head = file.read(_HEAD.size)
-                if len(head) < _HEAD.size:
-                    break
-                size, of_size, of_payload = _HEAD.unpack(head)
-                is_whole = of_size == zlib.crc32(head[: _SIZE.size]) and size <= MAX_FRAME_BYTES
-                payload = file.read(size) if is_whole else b""
-                if is_whole and len(payload) < size:
-                    break  # being written, or cut short by a kill
-                if not is_whole or zlib.crc32(payload) != of_payload:
-                    self.problems.append(f"{path.name}: damaged at byte {start:,}; the rest of it is passed over")
-                    start = path.stat().st_size
-                    break
-                start += _HEAD.size + size
-                yield msgspec.msgpack.decode(payload)
-            read[path.name] = start
+def _frames(path: Path, problems: list[str]) -> Iterator[list[Any]]:
+    """Frames of a segment; what is damaged is told in `problems` and passed over."""
+    with path.open("rb") as file:
+        if (magic := file.read(len(MAGIC))) != MAGIC:
+            if not MAGIC.startswith(magic):
+                problems.append(f"{path.name}: it is no segment of this version")
+            return
+        while len(head := file.read(_HEAD.size)) == _HEAD.size:
+            size, of_size, of_payload = _HEAD.unpack(head)
+            is_whole = of_size == zlib.crc32(head[: _SIZE.size]) and size <= MAX_FRAME_BYTES
+            payload = file.read(size) if is_whole else b""
+            if is_whole and len(payload) < size:
+                return  # being written, or cut short by a kill
+            if not is_whole or zlib.crc32(payload) != of_payload:
+                start = file.tell() - len(head) - len(payload)
+                problems.append(f"{path.name}: damaged at byte {start:,}; the rest of it is passed over")
+                return
+            yield msgspec.msgpack.decode(payload)
 
 
 def segments(folder: Path) -> list[Path]:
@@ -348,16 +316,24 @@ def _salt(folder: Path) -> bytes:
 # Reading -------------------------------------------------------------------------------------------------------------
 
 
-def asked(folder: Path, cursor: Cursor | None = None) -> tuple[list[Asked], Cursor, list[str]]:
-    """Everything that was asked since a cursor, in the order of writing; the next cursor; what was damaged."""
-    frames = Frames(folder, cursor or Cursor())
-    found = []
-    for frame in frames:
-        columns: tuple[str, ...] = ()
-        for entry in frame:
-            columns = columns if entry[5] is None else tuple(entry[5])
-            found.append(_asked(entry, columns))
-    return found, frames.cursor, frames.problems
+def asked(folder: Path, *, most_rows: int | None = None) -> tuple[list[Asked], list[str]]:
+    """What was asked, in the order of writing, and what was damaged. With `most_rows`, the newest segments only, until
+    so many rows are there (a segment is read whole)."""
+    problems: list[str] = []
+    parts: list[list[Asked]] = []
+    n_rows = 0
+    for path in reversed(segments(folder)):
+        found = []
+        for frame in _frames(path, problems):
+            columns: tuple[str, ...] = ()
+            for entry in frame:
+                columns = columns if entry[5] is None else tuple(entry[5])
+                found.append(_asked(entry, columns))
+        parts.append(found)
+        n_rows += sum(len(one.rows) for one in found)
+        if most_rows is not None and n_rows >= most_rows:
+            break
+    return [one for part in reversed(parts) for one in part], problems
 
 
 def _asked(entry: list[Any], columns: tuple[str, ...]) -> Asked:
@@ -386,8 +362,13 @@ def keep_truth(folder: Path, truths: Sequence[tuple[str, Any, float]]) -> int:
     return len(truths)
 
 
-def truths(folder: Path, cursor: Cursor | None = None) -> tuple[dict[str, tuple[Any, float]], Cursor, list[str]]:
-    """What turned out to be true, by row id; of several the last one that came. The cursor and problems as `asked`."""
-    frames = Frames(folder, cursor or Cursor())
-    found = {row_id: (value, time_s) for frame in frames for row_id, value, time_s in frame}
-    return found, frames.cursor, frames.problems
+def truths(folder: Path) -> tuple[dict[str, tuple[Any, float]], list[str]]:
+    """What turned out to be true, by row id; of several the last one that came. And what was damaged."""
+    problems: list[str] = []
+    found = {
+        row_id: (value, time_s)
+        for path in segments(folder)
+        for frame in _frames(path, problems)
+        for row_id, value, time_s in frame
+    }
+    return found, problems

@@ -24,7 +24,7 @@ from modelwright_runtime.batching import Batcher, Job, Told
 from modelwright_runtime.deployment import Deployment, LogSettings, added, challenged, change, promoted, rolled_back
 from modelwright_runtime.errors import SystemFault, UserError
 from modelwright_runtime.http import Response
-from modelwright_runtime.records import asked, truths
+from modelwright_runtime.records import SegmentWriter, asked, truths
 from modelwright_runtime.routing import open_route, retire
 from tests.runtime.conftest import Server, start
 
@@ -150,7 +150,7 @@ def test_swaps_under_load_fail_nobody_and_mix_nothing(tmp_path: Path, two: list[
     assert {version for _, version, _ in counts} == {1, 2}
     assert len(counts) == 2, "a version answered with the classes of the other"
     stopped(server)
-    kept, _, problems = asked(tmp_path / "log")
+    kept, problems = asked(tmp_path / "log")
     assert not problems
     assert len(kept) == len(answers)
     assert Counter(one.version for one in kept) == Counter(version for _, version, _ in answers)
@@ -177,7 +177,7 @@ def test_canary_shadow_and_a_b(tmp_path: Path, two: list[Path]) -> None:
     ids = [ask(server.port, "/predict", [GOOD])[1]["id"] for _ in range(20)]
     assert b'model_infer_rows_total{model="tiny",version="2",role="challenger"}' in get(server.port, "/metrics")
     stopped(server)
-    kept, _, _ = asked(tmp_path / "log")
+    kept, _ = asked(tmp_path / "log")
     for request_id in ids:
         roles = {one.role: one.version for one in kept if one.id == request_id}
         assert roles == {"champion": 1, "challenger": 2}
@@ -201,9 +201,9 @@ def test_feedback_joins_by_id_and_columns_are_left_out_or_hashed(tmp_path: Path,
     assert ask(server.port, "/feedback", [{"id": 3}])[0] == 422
     assert ask(server.port, "/feedback", {"rows": [{"id": "x"}]})[0] == 422
     stopped(server)
-    found, _, _ = truths(tmp_path / "labels")
+    found, _ = truths(tmp_path / "labels")
     assert found[f"{told['id']}.1"][0] == "yes"
-    (one,), _, _ = asked(tmp_path / "log")
+    (one,), _ = asked(tmp_path / "log")
     assert "age" not in one.rows[0]
     assert one.rows[0]["city"] != GOOD["city"]
     assert len(one.rows[0]["city"]) == 32
@@ -220,7 +220,7 @@ def test_a_kill_loses_at_most_the_last_second(tmp_path: Path, two: list[Path]) -
     os.kill(server.process.pid, signal.SIGKILL)
     killed = time.time()
     server.process.wait()
-    kept, _, problems = asked(tmp_path / "log")
+    kept, problems = asked(tmp_path / "log")
     assert not problems
     there = {one.id for one in kept}
     assert not [request_id for moment, request_id in ids if moment < killed - 1.0 and request_id not in there]
@@ -250,7 +250,7 @@ def test_workers_share_the_port_and_the_counts(tmp_path: Path, two: list[Path]) 
     assert ask(port, "/predict", [GOOD])[0] == 200
     process.terminate()
     assert process.wait(timeout=30) == 0
-    kept, _, problems = asked(tmp_path / "log")
+    kept, problems = asked(tmp_path / "log")
     assert not problems
     assert len(kept) >= n_asked // 2
 
@@ -285,7 +285,22 @@ def test_a_sample_of_the_log_is_not_the_canarys_share(tmp_path: Path, two: list[
     for _ in range(300):
         assert ask(server.port, "/predict", [GOOD])[0] == 200
     stopped(server)
-    kept, _, _ = asked(tmp_path / "log")
+    kept, _ = asked(tmp_path / "log")
     assert 50 <= len(kept) <= 140
     share = sum(one.version == 2 for one in kept) / len(kept)
     assert 0.1 <= share <= 0.55, "the rows kept are those of both arms, as they were asked"
+
+
+def test_only_the_newest_segments_of_a_long_log_are_read(tmp_path: Path) -> None:
+    writer = SegmentWriter(tmp_path / "log", segment_bytes=400)
+    for number in range(40):
+        rows = [{"age": float(number)}] * 5
+        writer.append([[str(number), float(number), 1, "champion", 0.0, ["age"], [[row["age"]] for row in rows], {}]])
+    writer.close()
+    assert len(list((tmp_path / "log").glob("*.seg"))) > 5
+    whole, _ = asked(tmp_path / "log")
+    newest, problems = asked(tmp_path / "log", most_rows=20)
+    assert not problems
+    assert [one.id for one in whole] == [str(number) for number in range(40)]
+    assert 4 <= len(newest) < 20
+    assert [one.id for one in newest] == [one.id for one in whole][-len(newest) :]
