@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
+import json
 import os
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -66,3 +69,45 @@ def bar(what: str, value: float, limit: float, *, at_least: bool = False) -> str
     """The last line of a benchmark for one bar."""
     ok = value >= limit if at_least else value <= limit
     return f"bar {what} {value:.4g} {limit:g} {'ok' if ok else 'short'}"
+
+
+# Benchmarks of several parts, which together take long: each leaves its lines, RESULTS.md is written from all of them
+
+
+@dataclass(frozen=True)
+class Part:
+    """Its heading in RESULTS.md, and where it is measured: "module:function", which gives lines of a table and bars."""
+
+    title: str
+    where: str
+
+
+def run_parts(folder: Path, title: str, parts: Mapping[str, Part], about: str | None = None) -> None:
+    """The command line of such a benchmark: `--only a,b` for parts of it. What a part finds is kept in
+    `parts/<name>.json` with date and machine."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--only", default=",".join(parts), help="parts, with commas between")
+    cores = os.sched_getaffinity(0)
+    for name in parser.parse_args().only.split(","):
+        print(f"-- {name}", flush=True)
+        where = f"{machine()}; load average {os.getloadavg()[0]:.1f} before"
+        module, _, function = parts[name].where.partition(":")
+        table, bars = getattr(importlib.import_module(module), function)()
+        os.sched_setaffinity(0, cores)
+        (folder / "parts").mkdir(exist_ok=True)
+        plain = {"machine": where, "table": table, "bars": bars}
+        (folder / "parts" / f"{name}.json").write_text(json.dumps(plain, indent=1))
+        print(*table, *bars, sep="\n", flush=True)
+        write_results(folder, title, parts)
+
+
+def write_results(folder: Path, title: str, parts: Mapping[str, Part]) -> None:
+    """RESULTS.md from what every part left."""
+    lines, bars = [f"# {title}", ""], []
+    for name, part in parts.items():
+        file = folder / "parts" / f"{name}.json"
+        if file.exists():
+            kept = json.loads(file.read_text())
+            lines += [f"## {part.title}", "", kept["machine"], "", *kept["table"], ""]
+            bars += kept["bars"]
+    (folder / "RESULTS.md").write_text("\n".join([*lines, "## Bars", "", "```", *bars, "```", ""]))

@@ -92,6 +92,3 @@ def _m4_series(path: Path) -> Iterator[tuple[str, list[float]]]:
     with gzip.open(path, "rt", encoding="utf-8") as file:
         for name, *cells in list(csv.reader(file))[1:]:
             yield name, [float(cell) for cell in cells if cell]
-
-
-PARTS = {"forecasts": forecasts}

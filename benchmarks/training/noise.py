@@ -73,6 +73,3 @@ def labels_file(folder: Path) -> str:
         part, column = ("test", "clean_label") if number % 4 == 0 else ("train", "worse_label")
         rows.append((f"images/{row['file']}", names[int(row[column])], part))
     return write_table(folder / "labels.csv", ["image", "label", "part"], rows)
-
-
-PARTS = {"noise": noise}

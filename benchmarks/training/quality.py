@@ -247,7 +247,3 @@ def masks() -> Lines:
     told = f"membrane: Dice {value:.4f} of the white, {2 * both - value:.4f} of the membranes, mean {both:.4f}; "
     told += f"{report['pixel_accuracy'].value:.4f} of the pixels right, on {report.n_rows} pictures in {seconds:.0f} s"
     return [told], [bar("membrane_dice", value, 0.90, at_least=True)]
-
-
-PARTS = {"mnist": mnist, "text": text, "ag_news": ag_news, "spoken": spoken, "series": series, "boxes": boxes,
-         "masks": masks}  # fmt: skip
