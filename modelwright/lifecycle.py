@@ -85,8 +85,9 @@ def prepare(recipe: Recipe, work: _Work) -> Prepared:
     roles = {recipe.split.column: "split"} if recipe.split.column else {}  # it says where a row belongs: no feature
     clean_spec = recipe.clean.but(target=recipe.target, roles={**roles, **recipe.clean.roles})
     raw = work.stage(
-        "collection", "collect", recipe.data, [fingerprint(recipe.data, work.store.seen)],
-        lambda collect: collect(recipe.data, keep=work.store.root / "raw", watch=work.watch), _tell_collected,
+        "collection", "collect", recipe.data, [fingerprint(recipe.data, work.store.seen, work.store)],
+        lambda collect: collect(recipe.data, keep=work.store.root / "raw", watch=work.watch, store=work.store),
+        _tell_collected,
     )  # fmt: skip
     cleaned = work.stage(
         "cleaning", "clean", clean_spec, [raw],
@@ -560,11 +561,13 @@ def value_of(store: Store, name: str, stage: str) -> Any:
 
 
 def collect_garbage(store: Store, *, grace_s: float) -> tuple[int, int]:
-    """Free what neither the latest run of a name nor a package needs: how many files, how many bytes."""
+    """Free what neither the latest run of a name, a package nor a version of a dataset needs: files and bytes."""
+    from modelwright.collection.versions import digests_kept
+
     keys: set[str] = set()
     digests: set[str] = set()
     for name in store.names("runs"):
         keys |= {stage.key for stage in load_run(store, name).stages}
     for pointer in store.names("packages").values():
         digests.add(pointer["file"])
-    return store.collect_garbage(keys, digests, grace_s=grace_s)
+    return store.collect_garbage(keys, digests | digests_kept(store), grace_s=grace_s)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from modelwright.core.data import Dataset
+    from modelwright.core.store import Store
     from modelwright.core.values import Watch
 
 Format = Literal["auto", "csv", "json", "jsonl", "parquet", "arrow", "excel"]
@@ -38,7 +39,8 @@ class SourceSpec(Spec):
     model_config = ConfigDict(coerce_numbers_to_str=True)  # a sheet named 2020 is a number in YAML
 
     source: str = Field(
-        min_length=1, description="path, pattern, folder, http(s) address, sqlite:/// or postgresql:// address"
+        min_length=1,
+        description="path, pattern, folder, http(s) address, sqlite:/// or postgresql:// address, dataset:NAME@3",
     )
     format: Format = Field("auto", description="what the file is; auto looks at its first bytes")
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="one character between cells")
@@ -130,13 +132,15 @@ def collect(
     seed: int = 0,
     keep: Path | str | None = None,
     watch: Watch | None = None,
+    store: Store | None = None,
 ) -> Dataset:
     """Read the sources into one raw table: `ROW_ID` (uint64) first, then one `raw` column per name.
 
     Text files (CSV and its like) give String columns with each cell's text exactly; "" stays "". Typed sources
     (JSON, Parquet, Arrow, Excel, databases, frames) give whole numbers, Float64, Boolean, Date, Datetime("us")
     or String. `spec` may be a path, an address, a list of them, a frame, or a spec. `keep` is a folder in which
-    the raw bytes of every file are kept under their sha256. `seed` changes nothing here. A regular UTF-8 CSV
+    the raw bytes of every file are kept under their sha256. `store` is where `dataset:NAME` lies; a version that is the
+    only source keeps its row ids. `seed` changes nothing here. A regular UTF-8 CSV
     larger than 64 MiB is scanned lazily from where it lies (or from `keep`), never loaded.
 
     `origin` is JSON-able: `sources` (per file: name, bytes, sha256, format, compression, delimiter, quote,
@@ -159,5 +163,9 @@ def collect(
     if is_frame(spec):
         return combine([read_frame(spec)], CollectSpec(sources="memory"))
     full = spec if isinstance(spec, CollectSpec) else CollectSpec(sources=spec)
-    around = Surroundings.of(full, keep=keep, watch=watch)
+    if store is not None and len(full.sources) == 1 and full.sources[0].source.startswith("dataset:"):
+        from modelwright.collection.versions import open_version
+
+        return open_version(store, full.sources[0].source)
+    around = Surroundings.of(full, keep=keep, watch=watch, store=store)
     return combine([piece for source in full.sources for piece in read_source(source, around)], full)

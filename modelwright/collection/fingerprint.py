@@ -9,25 +9,31 @@ from modelwright.collection.base import CollectSpec, SourceSpec
 from modelwright.collection.beside import named_files
 from modelwright.collection.locate import locate, scheme_of
 from modelwright.collection.tree import media_files
-from modelwright.core.store import digest_of
+from modelwright.core.store import Store, digest_of
 
 
-def fingerprint(spec: CollectSpec, seen: Callable[[Path], str]) -> str | None:
+def fingerprint(spec: CollectSpec, seen: Callable[[Path], str], store: Store | None = None) -> str | None:
     """A digest of every local file that a spec means; None when a source is a database or an address.
 
-    `seen` gives the sha256 of a file (the store remembers those of files that did not change). Of folders and
+    `seen` gives the sha256 of a file (the store remembers those of files that did not change). A dataset is the version
+    that its name means now. Of folders and
     patterns of media the names, sizes and times of change count: their bytes are read once, when they are
     collected, and are named by the digest of the table that holds them.
 
     >>> fingerprint(CollectSpec(sources="sqlite:///people.db"), seen=lambda path: "") is None
     True
     """
-    if any(scheme_of(source.source) != "path" for source in spec.sources):
+    if any(scheme_of(source.source) not in ("path", "dataset") for source in spec.sources):
         return None
-    return digest_of([mark for source in spec.sources for mark in _marks(source, seen)])
+    return digest_of([mark for source in spec.sources for mark in _marks(source, seen, store)])
 
 
-def _marks(source: SourceSpec, seen: Callable[[Path], str]) -> list[list[object]]:
+def _marks(source: SourceSpec, seen: Callable[[Path], str], store: Store | None) -> list[list[object]]:
+    if scheme_of(source.source) == "dataset":
+        from modelwright.collection.versions.manifest import find
+
+        version = find(store, source.source) if store is not None else None
+        return [[version.label, version.digest] if version else [source.source]]
     files = media_files(source.source)
     if files:
         return [[found.name, found.n_bytes, found.changed_ns] for found in files]

@@ -13,12 +13,16 @@ from modelwright.core.errors import UserError
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
-def scheme_of(source: str) -> Literal["path", "web", "database"]:
+def scheme_of(source: str) -> Literal["path", "web", "database", "dataset"]:
     """What kind of address a source is.
 
     >>> scheme_of("data/*.csv"), scheme_of("https://example.org/a.csv"), scheme_of("sqlite:///a.db")
     ('path', 'web', 'database')
+    >>> scheme_of("dataset:homes@3")
+    'dataset'
     """
+    if source.startswith("dataset:"):
+        return "dataset"
     match = _SCHEME.match(source)
     if not match:
         return "path"

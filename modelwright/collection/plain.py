@@ -78,18 +78,19 @@ def _plain(label: str, column: pl.Series, taken: list[str]) -> list[Column]:
     if isinstance(kind, pl.BaseExtension):
         return _plain(label, column.ext.storage(), taken)
     if not isinstance(kind, pl.Struct) or not kind.fields:
-        return [(label, _plain_flat(column))]
+        return [(label, plain_column(column))]
     found = []
     for field in kind.fields:
         full = f"{label}.{field.name}"
         part = column.struct.field(field.name)
         if isinstance(part.dtype, pl.BaseExtension):
             part = part.ext.storage()
-        found.append((f"{full}_2" if full in taken else full, _plain_flat(part)))
+        found.append((f"{full}_2" if full in taken else full, plain_column(part)))
     return found
 
 
-def _plain_flat(column: pl.Series) -> pl.Series:
+def plain_column(column: pl.Series) -> pl.Series:
+    """A column that is no struct in a plain type; lists, maps and deeper structs as JSON text."""
     import polars as pl
 
     kind = column.dtype

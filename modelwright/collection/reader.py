@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelwright.collection.base import CollectSpec, SourceSpec
 from modelwright.collection.piece import Notes, Piece
 from modelwright.collection.scratch import digest, file_errors, forget, is_scratch, keep_bytes
 from modelwright.core.errors import UserError
 from modelwright.core.values import Watch
+
+if TYPE_CHECKING:
+    from modelwright.core.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +26,12 @@ class Surroundings:
     timeout_s: float
     keep: Path | None = None
     watch: Watch | None = None
+    store: Store | None = None
 
     @classmethod
-    def of(cls, spec: CollectSpec, *, keep: Path | str | None, watch: Watch | None) -> Surroundings:
+    def of(
+        cls, spec: CollectSpec, *, keep: Path | str | None, watch: Watch | None, store: Store | None = None
+    ) -> Surroundings:  # fmt: skip
         """The limits of a spec."""
         return cls(
             max_bytes=spec.max_bytes,
@@ -33,6 +39,7 @@ class Surroundings:
             timeout_s=spec.timeout_s,
             keep=Path(keep) if keep is not None else None,
             watch=watch,
+            store=store,
         )
 
     def tell(self, event: str, **what: Any) -> None:
@@ -46,6 +53,9 @@ def read_source(source: SourceSpec, around: Surroundings) -> Iterator[Piece]:
     from modelwright.collection.locate import scheme_of
 
     scheme = scheme_of(source.source)
+    if scheme == "dataset":
+        yield _of_version(source, around)
+        return
     if scheme == "database":
         from modelwright.collection.sql import read_database
 
@@ -75,6 +85,26 @@ def read_source(source: SourceSpec, around: Surroundings) -> Iterator[Piece]:
     for path in locate(source.source):
         for piece in read_path(path, str(path), source, around):
             yield with_media(piece, path.parent, around)
+
+
+def _of_version(source: SourceSpec, around: Surroundings) -> Piece:
+    """A version of a dataset among other sources: its rows get new ids, as theirs do."""
+    from modelwright.collection.versions import open_version
+    from modelwright.core.data import ROW_ID
+
+    if around.store is None:
+        raise UserError(
+            "collection.store",
+            f"`{source.source}` is a dataset of a store, and no store was given.",
+            hint="`wright` gives its --store; in Python: collect(spec, store=Store.open('.wright'))",
+        )
+    data = open_version(around.store, source.source)
+    about = {**data.origin["sources"][0]}
+    columns = tuple(column for column in data.schema.columns if (column.kind, column.role) != ("raw", "feature"))
+    piece = Piece(
+        table=data.table.drop(ROW_ID), names=data.schema.names, n_rows=data.n_rows, about=about, known=columns
+    )
+    return rename_columns(piece, source.columns, source.source)
 
 
 def read_path(path: Path, name: str, source: SourceSpec, around: Surroundings) -> Iterator[Piece]:

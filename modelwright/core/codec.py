@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelwright.core.data import ROW_ID, Dataset, Decision, Schema
+from modelwright.core.parts import Part, scan
 from modelwright.core.store import Store, canonical
 from modelwright.core.values import Candidate, Cleaned, Metric, Report, Splits, Trained
 
@@ -82,6 +83,8 @@ def decode(store: Store, plain: Mapping[str, Any]) -> Any:
 def _encode_dataset(store: Store, data: Dataset) -> dict[str, Any]:
     if data.known_digest and store.blob(data.known_digest).exists():
         manifest = _get_json(store, data.known_digest)
+        if "parts" in manifest:  # a version of a dataset: its parts are named, not copied
+            return {"manifest": data.known_digest, "parts": [part[0] for part in manifest["parts"]]}
         return {"manifest": data.known_digest, "table": manifest["table"]}
     manifest = {
         "schema": data.schema.to_plain(),
@@ -95,7 +98,11 @@ def _encode_dataset(store: Store, data: Dataset) -> dict[str, Any]:
 def _decode_dataset(store: Store, plain: Mapping[str, Any]) -> Dataset:
     manifest = _get_json(store, plain["manifest"])
     schema = Schema.from_plain(manifest["schema"])
-    table = _get_table(store, manifest["table"])
+    if "parts" in manifest:
+        types = {name: manifest["types"][name] for name in schema.names}
+        table = scan(store, [Part.from_plain(part) for part in manifest["parts"]], types)
+    else:
+        table = _get_table(store, manifest["table"])
     return Dataset(table, schema, manifest["n_rows"], manifest["origin"], plain["manifest"])
 
 

@@ -2,6 +2,7 @@
 
     .wright/
       blobs/ab/abcd...     bytes, named by their digest; never changed, verified on every read
+      datasets/<name>/     versions of a dataset: one manifest each, which name their parts (collection/versions)
       keys/ab/abcd....json what a stage made: key -> {value, digest, facts}
       names/<kind>/<name>  pointers (run, package, dataset, alias), replaced atomically
       runs/<run>.json      run records
@@ -195,6 +196,11 @@ class Store:
     def get(self, digest: str) -> bytes:
         """The verified bytes of a digest."""
         return self.path(digest).read_bytes()
+
+    def sure(self, digest: str) -> Path:
+        """As `path`; a file once verified is not read again while its size, time and inode stay the same."""
+        path = self.blob(digest)
+        return path if path.exists() and self.seen(path) == digest else self.path(digest)
 
     # What stages made -------------------------------------------------------------------------------------
 

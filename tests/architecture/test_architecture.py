@@ -110,7 +110,7 @@ def test_the_runtime_is_small() -> None:
 
 def test_core_stays_small() -> None:
     lines = sum(len(path.read_text().splitlines()) for path in (ROOT / "modelwright" / "core").glob("*.py"))
-    assert lines < 1750, f"core/ has {lines} lines; it is to be read in an evening"
+    assert lines < 1900, f"core/ has {lines} lines; it is to be read in an evening"
 
 
 def _modules_after(statement: str) -> set[str]:
