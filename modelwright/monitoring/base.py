@@ -48,7 +48,7 @@ def compare(
 
     from modelwright.core.errors import UserError
     from modelwright.core.rng import stream
-    from modelwright.monitoring import drift, unlabelled
+    from modelwright.monitoring import drift, streams, unlabelled
     from modelwright.monitoring import labelled as labels
     from modelwright.monitoring.sketch import Sketch, sketch_of
     from modelwright.monitoring.values import MonitorReport
@@ -111,6 +111,7 @@ def compare(
         said={name: count / n_said for name, count in sketch.said.items()},
         traffic=tuple(_traffic(start, hour) for start, hour in sketch.hours.items()),
         cautions=reference.cautions,
+        rise=None if labelled is None else streams.rise(reference, labelled, spec.detector),
     )
     return _with_words(report)
 
@@ -227,6 +228,7 @@ def _with_words(report: MonitorReport) -> MonitorReport:
         told.append(f"the rows have changed ({_chance(report.p)}); {report.harm_how} cost {cost}")
     else:
         told.append(f"no change beyond chance ({_chance(report.p)})")
+    told += [] if report.rise is None else [report.rise.words.removesuffix(".")]
     told += [fault.words for fault in report.faults[:3]]
     return replace(report, words=". ".join(part[:1].upper() + part[1:] for part in told) + ".")
 

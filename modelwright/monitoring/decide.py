@@ -45,7 +45,7 @@ def decide(report: MonitorReport, history: History, spec: MonitorSpec | None = N
     """What follows from a report.
 
     In this order: a measured score that has surely dropped by `retrain_when.score_drop`; a broken column (someone must
-    mend the source: a model made of broken cells would be worse); a change that harms; a change as such, where the
+    mend the source: a model made of broken cells would be worse); the alarm of a detector; a change that harms; a change as such, where the
     user asked for that; age and new rows. What would be retrained without labels becomes a request for labels; while a
     challenger is under way nothing further is begun.
 
@@ -67,6 +67,8 @@ def decide(report: MonitorReport, history: History, spec: MonitorSpec | None = N
         dropped = score.drop >= when.score_drop and score.p <= min(0.05, max(report.alpha, 1e-3))
     if dropped and score is not None:
         return _retrain("score", f"{_dropped(score)}; {when.score_drop:g} is borne", evidence, history)
+    if report.rise is not None:
+        return _retrain("detector", report.rise.words.removesuffix("."), evidence, history)
     if report.alarm:
         words = f"a change that costs about {report.harm or 0.0:.3f} ({report.harm_how})"
         if when.drift == "never":
@@ -127,4 +129,5 @@ def _evidence(report: MonitorReport) -> dict[str, Any]:
         "drop": None if score is None else score.drop,
         "moved": [one.name for one in report.columns if one.moved > 0.01][:5],
         "faults": [fault.words for fault in report.faults[:5]],
+        "rise": None if report.rise is None else report.rise.words,
     }

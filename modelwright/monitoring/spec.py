@@ -150,6 +150,10 @@ class MonitorSpec(Spec):
     retrain_when: RetrainWhen = Field(default_factory=RetrainWhen, description="what calls for a new model")
     promote_when: PromoteWhen = Field(default_factory=PromoteWhen, description="what a challenger must show")
     keep_watch: str = Field("1h", description="how long a promoted model is watched for a rollback")
+    detector: Literal["adwin", "page_hinkley"] | None = Field(
+        None,
+        description="a detector over the labelled errors of a window, one by one, whose alarm calls for a new model",
+    )
     log: LogSpec = Field(default_factory=LogSpec, description="what is kept of the rows that are asked")
     alerts: tuple[Alert, ...] = Field((), description="who is told of decisions, besides the log")
     relabel: int = Field(100, ge=0, description="rows of a window that are asked to be labelled, at the most")

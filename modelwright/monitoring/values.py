@@ -80,6 +80,24 @@ class Fault:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rise:
+    """Where a detector saw the labelled errors rise: at `row` of `n_rows`, whose answer was given at `time_s`."""
+
+    detector: str
+    row: int
+    n_rows: int
+    time_s: float | None
+
+    @property
+    def words(self) -> str:
+        """One sentence."""
+        import time
+
+        told = "" if self.time_s is None else time.strftime(", %Y-%m-%d %H:%M UTC", time.gmtime(self.time_s))
+        return f"{self.detector}: the error has risen, seen at labelled row {self.row:,} of {self.n_rows:,}{told}."
+
+
+@dataclass(frozen=True, kw_only=True)
 class Traffic:
     """One hour: rows, median and 95th percentile of the latency in ms (upper ends of the bins; None if unknown)."""
 
@@ -120,6 +138,7 @@ class MonitorReport:
     said: Mapping[str, float]
     traffic: tuple[Traffic, ...]
     cautions: tuple[str, ...] = field(default=())
+    rise: Rise | None = None
     words: str = ""
 
     def to_plain(self) -> dict[str, Any]:
@@ -140,5 +159,6 @@ class MonitorReport:
                 "faults": tuple(Fault(**one) for one in plain["faults"]),
                 "traffic": tuple(Traffic(**one) for one in plain["traffic"]),
                 "cautions": tuple(plain["cautions"]),
+                "rise": None if plain.get("rise") is None else Rise(**plain["rise"]),
             }
         )

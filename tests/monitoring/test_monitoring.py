@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -238,3 +239,30 @@ def test_an_older_package_degrades_in_words() -> None:
     assert report.together is None
     assert not report.alarm
     assert compare(model, served(tiny_rows(1000, 18)).with_columns(age=None)).alarm
+
+
+@pytest.mark.parametrize("name", ["adwin", "page_hinkley"])
+def test_a_detector_sees_errors_rise_and_calls_for_a_model(name: Literal["adwin", "page_hinkley"]) -> None:
+    model, rows = tiny_model(), tiny_rows(3000, seed=8)
+    truth = truth_of(model.answers(rows)[0], seed=3)
+    spec = MonitorSpec(detector=name)
+    fine = labelled(model, rows, truth)
+    assert compare(model, fine, spec).rise is None
+    other = truth.replace_strict({"yes": "no", "no": "yes"})
+    turned = labelled(model, rows, truth[:1500].append(other[1500:]))
+    report = compare(model, turned, spec)
+    assert report.rise is not None
+    assert 1500 < report.rise.row < 2600
+    assert MonitorReport.from_plain(json.loads(json.dumps(report.to_plain()))).rise == report.rise
+    history = History(now_s=2.0, trained_s=1.0, n_new_labelled=3000)
+    told = decide(report, history, spec.but(retrain_when=spec.retrain_when.but(score_drop=2.0)))
+    assert (told.kind, told.reason) == ("retrain", "detector")
+    assert compare(model, turned, MonitorSpec()).rise is None
+
+
+def test_a_window_that_was_bad_from_its_first_row_on_is_noticed() -> None:
+    model, rows = tiny_model(), tiny_rows(1500, seed=9)
+    other = truth_of(model.answers(rows)[0], seed=3).replace_strict({"yes": "no", "no": "yes"})
+    report = compare(model, labelled(model, rows, other), MonitorSpec(detector="adwin"))
+    assert report.rise is not None
+    assert report.rise.row < 700
