@@ -45,9 +45,9 @@ def decide(report: MonitorReport, history: History, spec: MonitorSpec | None = N
     """What follows from a report.
 
     In this order: a measured score that has surely dropped by `retrain_when.score_drop`; a broken column (someone must
-    mend the source: a model made of broken cells would be worse); the alarm of a detector; a change that harms; a change as such, where the
-    user asked for that; age and new rows. What would be retrained without labels becomes a request for labels; while a
-    challenger is under way nothing further is begun.
+    mend the source: a model made of broken cells would be worse); the alarm of a detector; a change that harms; a
+    change as such, where the user asked for that; age and new rows. What would be retrained without labels becomes a
+    request for labels; while a challenger is under way nothing further is begun.
 
     >>> from modelwright.testing.monitoring import tiny_model, tiny_window
     >>> from modelwright.monitoring.base import compare

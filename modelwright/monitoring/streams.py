@@ -68,8 +68,8 @@ def first_rise(errors: Iterable[float], name: Literal["adwin", "page_hinkley"] =
 def rise(reference: Reference, labelled: pl.DataFrame, name: Literal["adwin", "page_hinkley"] | None) -> Rise | None:
     """Where the errors of labelled rows, in the order of their answers, are last seen to have risen.
 
-    The errors of the held-out rows come first, as many as there are up to 2,000 and evenly spread, so that a window that
-    was bad from its first row on is noticed too. Of values (no classes) only the window itself is known.
+    The errors of the held-out rows come first, as many as there are up to 2,000 and evenly spread, so that a window
+    that was bad from its first row on is noticed too. Of values (no classes) only the window itself is known.
     """
     from modelwright.monitoring.labelled import known_rows
 
