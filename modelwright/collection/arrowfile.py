@@ -127,6 +127,43 @@ def check(path: Path) -> int:
     return n_bytes
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Where a batch of an uncompressed file lies: for each column, in order, its buffers as (begin, bytes) in the file,
+    those of what it holds included."""
+
+    n_rows: int
+    columns: list[list[tuple[int, int]]]
+
+
+def batches(data: Bytes) -> list[Batch]:
+    """The batches of an uncompressed Arrow file, for a reader that goes to its cells without reading the rest.
+
+    Raises `DamageError`, also where a batch is packed or a column has a dictionary.
+    """
+    found: list[Batch] = []
+    schema = _Schema([], {})
+    for message in _of_file(data):
+        if message.kind == _SCHEMA:
+            schema = _schema(message.header)
+            continue
+        _check_batch(data, message, message.header, schema.columns)
+        if message.kind != _BATCH or message.header.table(3) is not None:
+            raise DamageError("it is packed")
+        places = message.header.many(2, 16)
+        columns: list[list[tuple[int, int]]] = []
+        at = 0
+        for column in schema.columns:
+            if column.depth == 0:
+                columns.append([])
+            for place in places[at : at + column.n_buffers]:
+                begin = message.body + message.header.number("<q", place)
+                columns[-1].append((begin, message.header.number("<q", place + 8)))
+            at += column.n_buffers
+        found.append(Batch(message.header.value("<q", 0), columns))
+    return found
+
+
 def _message(data: Bytes, position: int) -> _Message | None:
     """The message at a position; nothing where the stream ends."""
     if position + 4 > len(data):

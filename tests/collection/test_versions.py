@@ -292,3 +292,49 @@ def test_a_run_takes_a_dataset_and_copies_no_part(store: Store) -> None:
     assert caught.value.code == "collection.store"
     both = collect(["dataset:homes", "dataset:homes@1"], store=store)
     assert both.frame["x"].to_list() == [1, 2, 3, 1, 2, 3]
+
+
+CELLS = st.fixed_dictionaries(
+    {
+        "image": st.none() | st.binary(max_size=9),
+        "text": st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
+        "series": st.none() | st.lists(st.floats(-9, 9), max_size=4),
+        "x": st.none() | st.floats(-9, 9),
+        "n": st.integers(-9, 9),
+    }
+)
+TYPES = {"image": pl.Binary, "text": pl.String, "series": pl.List(pl.Float64), "x": pl.Float64, "n": pl.Int64}
+
+
+@settings(max_examples=40)
+@given(st.lists(st.lists(CELLS, min_size=1, max_size=6), min_size=1, max_size=4), st.booleans(), st.data())
+def test_a_reader_gives_the_rows_that_the_table_has(
+    batches: list[list[dict[str, object]]], late: bool, data: st.DataObject
+) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(folder)
+        for index, batch in enumerate(batches):
+            frame = pl.DataFrame(batch, schema=TYPES)  # type: ignore[arg-type]
+            append(store, "r", frame.drop("image", "text") if late and not index else frame)
+        table = open_version(store, "r").frame
+        reader = versions.open_reader(store, "r")
+        order = data.draw(st.permutations(range(table.height)))
+        got = reader.take(pl.Series(order).to_numpy())
+        for name in table.columns:
+            values = [None if cell is None else getattr(cell, "tolist", lambda cell=cell: cell)() for cell in got[name]]
+            assert values == table[name][order].to_list(), name
+
+
+def test_an_epoch_has_every_row_once_and_is_repeatable(store: Store) -> None:
+    append(store, "e", pl.DataFrame({"b": [bytes([i]) for i in range(200)]}))
+    append(store, "e", pl.DataFrame({"b": [bytes([i]) for i in range(200, 250)]}))
+    epochs = [
+        [cell for batch in versions.shuffled(store, "e", batch_rows=32, epoch=epoch) for cell in batch["b"]]
+        for epoch in (0, 0, 1)
+    ]
+    assert epochs[0] == epochs[1] != epochs[2]
+    assert sorted(epochs[2]) == [bytes([i]) for i in range(250)]
+    with pytest.raises(UserError, match="did you mean"):
+        versions.open_reader(store, "e", columns=["bb"])

@@ -6,6 +6,7 @@ from modelwright.collection.versions.keeping import digests_kept, forget
 from modelwright.collection.versions.ledger import files_of, ledger_of, trace
 from modelwright.collection.versions.manifest import Version, find, names, newest, tag, tags, untag, versions_of
 from modelwright.collection.versions.opening import open_version
+from modelwright.collection.versions.shuffling import RowReader, open_reader, shuffled
 from modelwright.collection.versions.writing import Written, write_parts
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Difference",
     "Gone",
     "OvertakenError",
+    "RowReader",
     "Version",
     "Written",
     "append",
@@ -27,7 +29,9 @@ __all__ = [
     "ledger_of",
     "names",
     "newest",
+    "open_reader",
     "open_version",
+    "shuffled",
     "tag",
     "tags",
     "trace",
