@@ -38,6 +38,7 @@ From a raw table to a served model that stays healthy.
   wright export NAME --target embedded   for other places: C, .ort, docker, systemd, MLflow, layers; also: wright import
   wright list                            runs, packages and what they scored
   wright show NAME                       a run, model or package as a page; --changes for what was cleaned
+  wright clean data.csv                  find and mend wrong cells, with a report; every change can be taken back
   wright undo NAME -o raw.csv            the raw table back, cell for cell
   wright gc                              free what nothing names
 
@@ -144,6 +145,8 @@ def _run_parser(name: str, about: str, *examples: str) -> _Parser:
     parser.add_argument("--horizon", type=int, metavar="STEPS", help="forecast so many steps of the target")
     parser.add_argument("--name", help="names the run and its package [the file's stem]")
     parser.add_argument("--seed", type=int, help="every random choice follows from it [0]")
+    parser.add_argument("--mend", nargs="?", const="gentle", metavar="MODE",
+                        help="put wrong cells right first: gentle or strict [off]")  # fmt: skip
     parser.add_argument("--track", metavar="TRACKER", help=f"{Recipe.model_fields['track'].description} [none]")
     for part, verb in STAGES.items():
         group = parser.add_argument_group(f"{verb}: {Recipe.model_fields[part].description}")
@@ -182,6 +185,8 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         part, dot, field = name.partition(".")
         if dot and text is not None:
             changes.setdefault(part, {})[field] = _value(text)
+    if options.mend is not None:
+        changes.setdefault("mend", {})["mode"] = options.mend
     if options.horizon is not None:
         changes.setdefault("sequences", {})["horizon"] = options.horizon
     roles = {name: role for role in ("time", "group") if (name := getattr(options, role)) is not None}
@@ -334,6 +339,12 @@ def _operate(name: str) -> Callable[[list[str], Terminal], None]:
     return run
 
 
+def _clean(arguments: list[str], terminal: Terminal) -> None:
+    from modelwright.cleaning.commands import clean
+
+    clean(arguments, terminal, _parser)
+
+
 def _package_path(options: argparse.Namespace) -> Path:
     """The file of a package: a path as it is, a name through the store."""
     if options.name.endswith(".wright") or Path(options.name).is_file():
@@ -389,7 +400,7 @@ def _undo(arguments: list[str], terminal: Terminal) -> None:
     from modelwright.core.store import Store
     from modelwright.lifecycle import value_of
 
-    raw = value_of(Store.open(options.store), options.name, "cleaning/clean").undo()
+    raw = value_of(Store.open(options.store), options.name, "collection/collect")  # before mending, too
     write_table(raw.frame.drop("__row__"), options.output)
 
 
@@ -419,6 +430,7 @@ COMMANDS: dict[str, Callable[[list[str], Terminal], None]] = {
     "up": _up,
     "run": _run,
     "plan": _plan,
+    "clean": _clean,
     "predict": _predict,
     **{
         name: _operate(name)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from modelwright.core import registry
 from modelwright.core.codec import decode, encode, plain_of
+from modelwright.core.data import Decision
 from modelwright.core.errors import UserError, nearest
 from modelwright.core.record import Run, StageRecord, machine, peak_memory_bytes
 from modelwright.core.store import Store, digest_of, disk_faults
@@ -27,7 +28,7 @@ from modelwright.core.values import Cleaned, Report, Splits, Trained, Watch
 
 if TYPE_CHECKING:
     from modelwright.cleaning.base import CleanSpec
-    from modelwright.core.data import Dataset, Decision
+    from modelwright.core.data import Dataset
     from modelwright.evaluation.background import Background
     from modelwright.recipe import Recipe
     from modelwright.sequences.base import WindowSpec
@@ -89,16 +90,31 @@ def prepare(recipe: Recipe, work: _Work) -> Prepared:
         lambda collect: collect(recipe.data, keep=work.store.root / "raw", watch=work.watch, store=work.store),
         _tell_collected,
     )  # fmt: skip
+    mended = _mended(recipe, work, raw, clean_spec)
     cleaned = work.stage(
-        "cleaning", "clean", clean_spec, [raw],
-        lambda clean: clean(raw.value, clean_spec, watch=work.watch), _tell_cleaned,
+        "cleaning", "clean", clean_spec, [mended or raw],
+        lambda clean: clean((mended or raw).value, clean_spec, watch=work.watch), _tell_cleaned,
     )  # fmt: skip
     cases = _cases(recipe, work, cleaned)
     splits = work.stage(
         "splitting", "split", recipe.split, [cases],
         lambda split: split(cases.value.kept, recipe.split, seed=recipe.seed), _tell_split,
     )  # fmt: skip
-    return Prepared(raw, cases, splits, rows=cleaned)
+    return Prepared(raw, cases, splits, rows=cleaned, mended=mended)
+
+
+def _mended(recipe: Recipe, work: _Work, raw: Made, clean_spec: CleanSpec) -> Made | None:
+    """The raw table with its wrong cells put right, where the recipe asks for it."""
+    if recipe.mend.mode == "off":
+        return None
+    from modelwright.cleaning.keeping import keep_mended
+
+    calls = [digest_of(clean_spec.to_plain()), digest_of(registry.versions("mending"))]
+    return work.stage(
+        "cleaning", "mend", recipe.mend, [raw, *calls],
+        lambda mend: mend(raw.value, recipe.mend, cleaning=clean_spec, seed=recipe.seed, watch=work.watch),
+        lambda plain: plain["facts"], keep=keep_mended,
+    )  # fmt: skip
 
 
 def _cases(recipe: Recipe, work: _Work, cleaned: Made) -> Made:
@@ -192,6 +208,7 @@ class Prepared:
     cleaned: Made
     splits: Made
     rows: Made
+    mended: Made | None = None
 
     @property
     def typed(self) -> Dataset:
@@ -385,11 +402,16 @@ def _backgrounds(trained: Made, prepared: Prepared) -> dict[str, Background]:
 def _page_contents(recipe: Recipe, prepared: Prepared, trained: Made, report: Made) -> dict[str, Any]:
     """What the report and the model card are made of."""
     cleaned, sets, rows = prepared.cleaned.value, prepared.sets, prepared.rows.value
-    decisions: tuple[Decision, ...] = (*cleaned.decisions, *sets.decisions, *trained.value.decisions)
+    mended = prepared.mended.facts if prepared.mended else {}
+    decisions: tuple[Decision, ...] = (
+        *(Decision(**told) for told in mended.get("decisions", ())),
+        *cleaned.decisions, *sets.decisions, *trained.value.decisions,
+    )  # fmt: skip
     data_facts = {
         "rows collected": prepared.raw.value.n_rows,
         "rows kept": rows.kept.n_rows,
         "rows removed": rows.removed.height,
+        **({"cells mended": mended["n_changed"], "rows mended away": mended["n_removed"]} if mended else {}),
         **({"cases made of them": cleaned.kept.n_rows} if rows is not cleaned else {}),
         "cells changed": prepared.cleaned.facts["n_changed"],
         "rows trained on": len(sets.train),
@@ -406,7 +428,7 @@ def _page_contents(recipe: Recipe, prepared: Prepared, trained: Made, report: Ma
     }
     return {
         "report": _told_of(report, trained), "title": recipe.name, "trained": trained.value,
-        "cleaning": prepared.cleaned.facts["summary"], "decisions": decisions,
+        "cleaning": [*mended.get("summary", ()), *prepared.cleaned.facts["summary"]], "decisions": decisions,
         "data_facts": data_facts, "run_facts": run_facts,
     }  # fmt: skip
 

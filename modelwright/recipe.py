@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from modelwright.cleaning.base import CleanSpec
+from modelwright.cleaning.mend import MendSpec
 from modelwright.collection.base import CollectSpec
 from modelwright.collection.fingerprint import relative_to
 from modelwright.core.errors import UserError
@@ -22,7 +23,7 @@ from modelwright.splitting.base import SplitSpec
 from modelwright.training.base import TrainSpec
 
 STAGES = {
-    "data": "collect", "clean": "clean", "sequences": "window", "split": "split", "train": "train",
+    "data": "collect", "mend": "mend", "clean": "clean", "sequences": "window", "split": "split", "train": "train",
     "evaluate": "evaluate", "monitor": "watch",
 }  # fmt: skip
 """The parts of a recipe and the verb that each configures."""
@@ -40,6 +41,9 @@ class Recipe(Spec):
     target: str = Field(description="the column to predict")
     seed: int = Field(0, ge=0, description="every random choice follows from it")
     data: CollectSpec = Field(description="where the rows come from")
+    mend: MendSpec = Field(
+        default_factory=lambda: MendSpec(mode="off"), description="whether wrong cells are put right first"
+    )
     clean: CleanSpec = Field(default_factory=CleanSpec, description="how cells are read and rows kept")
     sequences: WindowSpec = Field(default_factory=WindowSpec, description="whether rows are steps, made into cases")
     split: SplitSpec = Field(default_factory=SplitSpec, description="which rows are held out, and the folds")

@@ -59,7 +59,7 @@ class Terminal:
         if self.as_json:
             self.emit(event)
             return
-        word = _WORDS.get(event["stage"], event["stage"])
+        word = "mend" if event.get("method") == "mend" else _WORDS.get(event["stage"], event["stage"])
         if event["event"] == "end":
             self._close_bar()
             if event.get("told"):

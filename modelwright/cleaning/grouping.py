@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelwright.cleaning.choosing import MOST_REASONS, pattern_of
 from modelwright.cleaning.history import N_EXAMPLES, Group
@@ -69,14 +69,35 @@ def _with_files(media: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, bytes]]:
     return media.with_columns(pl.Series("after", names, dtype=pl.String)), files
 
 
+MOST_RUNS = 2000
+
+
+def parted(table: pl.DataFrame, keys: Sequence[str]) -> list[tuple[tuple[Any, ...], pl.DataFrame]]:
+    """A table parted by some columns, in the order in which their values first come; a run of rows is never copied.
+
+    >>> import polars as pl
+    >>> table = pl.DataFrame({"k": ["a", "a", "b"], "x": [1, 2, 3]})
+    >>> [(key, part["x"].to_list()) for key, part in parted(table, ["k"])]
+    [(('a',), [1, 2]), (('b',), [3])]
+    """
+    import polars as pl
+
+    begins = table.select(pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift()) for key in keys)).to_series()
+    places = [0, *(place for place in begins.arg_true().head(MOST_RUNS + 1).to_list() if place)]
+    if len(places) > MOST_RUNS:
+        return [(key, part) for key, part in table.partition_by(*keys, as_dict=True, maintain_order=True).items()]
+    runs: dict[tuple[Any, ...], list[pl.DataFrame]] = {}
+    for place, end in zip(places, [*places[1:], table.height], strict=True):
+        runs.setdefault(table.select(keys).row(place), []).append(table[place:end])
+    return [(key, pl.concat(parts) if len(parts) > 1 else parts[0]) for key, parts in runs.items()]
+
+
 def _parts(raw: Dataset, proposals: pl.DataFrame, types: Mapping[str, pl.DataType]) -> list[tuple[_Key, pl.DataFrame]]:
     """The proposals of each group, in the order in which groups are told: by column, what is applied first."""
     import polars as pl
 
     found = []
-    for (method, column, on), part in proposals.partition_by(
-        ["method", "column", "on"], as_dict=True, maintain_order=True
-    ).items():
+    for (method, column, on), part in parted(proposals, ["method", "column", "on"]):
         if column in types and types[column] != pl.String:
             part = _sayable(part, types[column])
         for reason, some in _by_reason(part):
@@ -115,9 +136,9 @@ def _by_reason(part: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
 
     if not part.height:
         return []
+    if (part["reason"] == part["reason"][0]).all():
+        return [(part["reason"][0], part)]
     reasons = part["reason"].unique()
-    if len(reasons) == 1:
-        return [(reasons[0], part)]
     sorts = reasons.to_frame().with_columns(pattern_of(pl.col("reason")).alias("sort"))
     n_sorts = sorts["sort"].n_unique()
     if n_sorts == 1:

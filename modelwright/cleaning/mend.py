@@ -8,7 +8,7 @@ table with its `History`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
@@ -21,6 +21,8 @@ from modelwright.core.spec import Spec
 from modelwright.core.values import Watch
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from modelwright.cleaning.findings import Findings
     from modelwright.cleaning.history import Group, History
 
@@ -119,7 +121,7 @@ def mend(
     from modelwright.cleaning.history import History
 
     cleaning = cleaning if cleaning.target else cleaning.but(target=data.schema.target)
-    data = _with_target(data, cleaning.target)
+    _ = _with_target(data, cleaning.target)
     history, found = History(data), [Findings.of()]
     if spec.mode == "off":
         return Mended(data=data, history=history, findings=found[0], decisions=(), raw=data)
@@ -128,12 +130,10 @@ def mend(
         methods = [method for method in _methods(spec) if method.on == on]
         if not methods:
             continue
-        table = history.data
+        table, raw = _with_target(history.data, cleaning.target), None
         if on == "typed":
-            table = clean(table, cleaning.but(skip=(*cleaning.skip, "duplicates"))).kept
-        said = []
-        for method in _fitting(methods, table):
-            said.append(_look(method, table, spec, seed, watch))
+            raw, table = table, clean(table, cleaning.but(skip=(*cleaning.skip, "duplicates"))).kept
+        said = [_look(method, table, spec, seed, watch, raw) for method in _fitting(methods, table)]
         found += said
         history = _decide(history, together(said), spec, cleaning.target, ask)
         decisions += _told(history, decisions)
@@ -198,13 +198,31 @@ def kinds_of(table: Dataset) -> set[str]:
     return found
 
 
-def _look(method: Method, table: Dataset, spec: MendSpec, seed: int, watch: Watch | None) -> Findings:
+def _look(
+    method: Method, table: Dataset, spec: MendSpec, seed: int, watch: Watch | None, raw: Dataset | None
+) -> Findings:
+    """What a method says; `raw` gives the cells before, where the method saw typed ones."""
     tell = watch or (lambda event: None)
     settings = method.spec.parse(spec.settings.get(method.name, {}), where=f"mend.settings.{method.name}")
     found = method.propose(table, settings, seed=seed, watch=watch)
+    if raw is not None and found.cells.height:
+        found = replace(found, cells=_before_of(raw, found.cells))
     told = {"n_proposed": found.cells.height + found.media.height + found.rows.height, "n_flagged": found.flags.height}
     tell({"stage": "mending", "event": "method", "method": method.name, **told})
     return found
+
+
+def _before_of(raw: Dataset, cells: pl.DataFrame) -> pl.DataFrame:
+    """Proposals with what the raw cells say, in their order."""
+    import polars as pl
+
+    from modelwright.cleaning.overlay import cells_of
+
+    parts = [
+        part.with_columns(cells_of(raw, str(column), part["__row__"]))
+        for (column,), part in cells.partition_by("column", as_dict=True, maintain_order=True).items()
+    ]
+    return pl.concat(parts)
 
 
 def _decide(history: History, found: Findings, spec: MendSpec, target: str | None, ask: Ask | None) -> History:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from modelwright.cleaning.findings import Findings
     from modelwright.cleaning.history import History
 
 
@@ -145,3 +146,19 @@ def texts_of(cells: pl.Series) -> pl.Series:
     if cells.dtype == pl.Binary:
         return (cells.bin.size() / 1000).round(1).cast(pl.String) + " kB"
     return pl.Series(cells.name, [None if cell is None else as_text(cell) for cell in cells.to_list()], dtype=pl.String)
+
+
+def laid_without_log(raw: Dataset, found: Findings) -> Dataset:
+    """The changes of cells that were found laid over a table, and nothing kept of them: what the log is measured by."""
+    import numpy as np
+
+    from modelwright.cleaning.grouping import parted
+
+    types = raw.table.collect_schema()
+    layers = []
+    for (column,), part in parted(found.cells.select(ROW_ID, "column", "after"), ["column"]):
+        rows = part if part[ROW_ID].is_sorted() else part.sort(ROW_ID)
+        cells = as_type(rows["after"], types[column])
+        layers.append(_Layer(column, rows[ROW_ID].to_numpy().astype(np.uint64), cells))
+    table = raw.table.map_batches(lambda frame: _laid(frame, layers), schema=types, streamable=True)
+    return Dataset(table, raw.schema, raw.n_rows, raw.origin)

@@ -1,0 +1,312 @@
+"""The page of a cleaning, for one who knows the data: what was found by column, before and after, why, how sure.
+
+One self-contained page. Its only script searches the page, and the policy allows that script and that style sheet by
+their hashes and nothing else. Every value is escaped; blanks and control characters at which the eye would stumble are
+shown by signs; every list is cut and says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwright.cleaning.choosing import pattern_of
+from modelwright.core.data import ROW_ID
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from modelwright.cleaning.history import Group, History
+    from modelwright.core.values import Cleaned
+
+MOST_GROUPS, MOST_EXAMPLES, MOST_FLAGS, MOST_COLUMNS, MOST_LETTERS = 300, 6, 80, 400, 90
+KINDS = {
+    "number": "numbers", "category": "categories", "boolean": "yes or no", "datetime": "dates", "text": "texts",
+    "image": "pictures", "audio": "sounds", "series": "series", "boxes": "boxes", "mask": "masks", "labels": "labels",
+}  # fmt: skip
+
+
+def report_page(
+    history: History, cleaned: Cleaned, *, flags: pl.DataFrame, title: str, command: str, facts: Mapping[str, Any]
+) -> str:
+    """Write the page. `cleaned` is the mended table as cleaning reads it, `flags` what is only worth a look; `command`
+    is the line that `--undo` is added to.
+
+    >>> import polars as pl
+    >>> from modelwright.cleaning import clean, mend
+    >>> from modelwright.core.data import Dataset
+    >>> mended = mend(Dataset.from_frame(pl.DataFrame({"<u>": ["oak", "oak", "oak", "oak "]})))
+    >>> page = report_page(mended.history, clean(mended.data), flags=mended.findings.flags, title="<i>",
+    ...     command="wright clean x.csv", facts={})
+    >>> "<u>" in page, "title><i>" in page, "oak<mark>␣</mark>" in page, "wright clean x.csv --undo 1" in page
+    (False, False, True, True)
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = Path(__file__).parent
+    style = (folder / "clean_report.css").read_text(encoding="utf-8")
+    script = (folder / "clean_report.js").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    from markupsafe import Markup
+
+    missing = _missing(history, cleaned)
+    shown = history.groups[:MOST_GROUPS]
+    page: str = environment.get_template("clean_report.html").render(
+        title=_short(title), source=_short(str(facts.get("source", ""))), out=_short(str(facts.get("out", ""))),
+        style=Markup(style), script=Markup(script), style_hash=_hash(style), script_hash=_hash(script),
+        headline=_headline(history, flags), tiles=_tiles(history, flags),
+        columns=_columns(history, shown, command), n_more_groups=len(history.groups) - len(shown),
+        rows=[_told(history, group, command) for group in shown if group.column is None],
+        flags=_flags(history, flags), n_flags=flags.height, missing=missing, readings=_readings(cleaned, missing),
+        gone=_gone(cleaned), command=command,
+    )  # fmt: skip
+    return page
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _short(text: str, most: int = MOST_LETTERS) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def percent(share: float) -> str:
+    """A confidence in whole per cent, never rounded up to certainty.
+
+    >>> percent(0.999), percent(1.0)
+    ('99%', '100%')
+    """
+    return f"{int(100 * share + 1e-4)}%"
+
+
+def _count(n: int, one: str, many: str = "") -> str:
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+# What the eye would miss --------------------------------------------------------------------------------------
+
+_SIGNS = {" ": "␣", "\u00a0": "⍽", "\t": "⇥", "\n": "⏎", "\r": "␍", "\u200b": "∅", "\ufeff": "∅", "\u2060": "∅"}
+
+
+def pieces(cell: str | None, other: str | None = None) -> list[tuple[str, str]]:
+    """A cell in pieces: `same` (as in the other cell), `diff`, and `sign` for blanks that matter and controls.
+
+    >>> pieces("Bergxn", "Bergen"), pieces("oak ")
+    ([('same', 'Berg'), ('diff', 'x'), ('same', 'n')], [('same', 'oak'), ('sign', '␣')])
+    """
+    if cell is None:
+        return [("none", "nothing")]
+    if cell == "":
+        return [("none", "empty")]
+    cut = _short(cell)
+    first, last = _differing(cut, _short(other)) if other else (0, 0)
+    made: list[tuple[str, str]] = []
+    for place, letter in enumerate(cut):
+        edge = letter == " " and (place in (0, len(cut) - 1) or cut[place - 1] == " " or cut[place + 1] == " ")
+        sign = _sign(letter) if letter != " " or edge else ""
+        kind = "sign" if sign else "diff" if first <= place < last else "same"
+        if made and made[-1][0] == kind:
+            made[-1] = (kind, made[-1][1] + (sign or letter))
+        else:
+            made.append((kind, sign or letter))
+    return made
+
+
+def _sign(letter: str) -> str:
+    """What stands for a letter that is not seen or that turns its neighbours round."""
+    code = ord(letter)
+    if letter in _SIGNS:
+        return _SIGNS[letter]
+    if code < 32:
+        return chr(0x2400 + code)
+    turns = 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069 or code in (0x200E, 0x200F, 0x061C)
+    blank = letter.isspace() or 0x7F <= code < 0xA0 or code in (0x2028, 0x2029)
+    return f"⟨{code:04X}⟩" if turns or blank else ""
+
+
+def _differing(text: str, other: str) -> tuple[int, int]:
+    """The part of a text that the other has not: without what both begin and end with."""
+    first = 0
+    while first < min(len(text), len(other)) and text[first] == other[first]:
+        first += 1
+    tail = 0
+    while tail < min(len(text), len(other)) - first and text[-1 - tail] == other[-1 - tail]:
+        tail += 1
+    return first, len(text) - tail
+
+
+# The parts of the page ----------------------------------------------------------------------------------------
+
+
+def _headline(history: History, flags: pl.DataFrame) -> str:
+    n_rows, n_cells, n_open = _counts(history)
+    done = [_count(n_cells, "cell was", "cells were") + " put right"] if n_cells else []
+    done += [_count(n_rows, "row was", "rows were") + " removed"] if n_rows else []
+    more = [f"{_count(n_open, 'more change is', 'more changes are')} offered and not made"] if n_open else []
+    more += [f"{_count(flags.height, 'cell is', 'cells are')} worth a look"] if flags.height else []
+    first = " and ".join(done) or "Nothing was changed"
+    return f"{first}{'; ' if more else ''}{', and '.join(more)}."
+
+
+def _counts(history: History) -> tuple[int, int, int]:
+    """Rows removed, cells mended, changes that are not in force."""
+    n_rows = sum(history.n_active(group.number) for group in history.groups if group.kind == "rows")
+    return n_rows, history.n_active() - n_rows, len(history.bits) - history.n_active()
+
+
+def _tiles(history: History, flags: pl.DataFrame) -> list[tuple[str, str, str]]:
+    n_rows, n_cells, n_open = _counts(history)
+    n_columns = len(history.raw.schema.names)
+    n_all = max(1, history.raw.n_rows * n_columns)
+    touched = {group.column for group in history.groups if group.column and history.n_active(group.number)}
+    return [
+        ("Table", f"{history.raw.n_rows:,} × {n_columns:,}", "rows and columns, as they came"),
+        ("Put right", f"{n_cells:,}", f"{n_cells / n_all:.2%} of all cells, in {_count(len(touched), 'column')}"),
+        ("Removed", f"{n_rows:,}", "rows"),
+        ("Offered", f"{n_open:,}", "likely, and not sure enough to do unasked"),
+        ("Worth a look", f"{flags.height:,}", "odd, and nothing is proposed"),
+    ]
+
+
+def _columns(history: History, shown: tuple[Group, ...], command: str) -> list[dict[str, Any]]:
+    by_column: dict[str, list[Group]] = {}
+    for group in shown:
+        if group.column is not None:
+            by_column.setdefault(group.column, []).append(group)
+    names = [name for name in history.raw.schema.names if name in by_column]
+    return [
+        {
+            "name": pieces(name), "n": sum(history.n_active(group.number) for group in by_column[name]),
+            "groups": [_told(history, group, command) for group in by_column[name]],
+        }
+        for name in names
+    ]  # fmt: skip
+
+
+def _told(history: History, group: Group, command: str) -> dict[str, Any]:
+    n_active = history.n_active(group.number)
+    state, word = _state(group, n_active)
+    verb = "--undo" if n_active else "--redo"
+    return {
+        "number": group.number, "n": f"{group.n:,}", "method": group.method, "reason": _short(group.reason, 300),
+        "state": state, "word": word, "low": percent(group.low), "high": percent(group.high),
+        "sure": round(100 * (group.low + group.high) / 2), "line": f"{command} {verb} {group.number}",
+        "takes": "take back" if n_active else "do it", "kind": group.kind,
+        "examples": [_example(group, one) for one in group.examples[:MOST_EXAMPLES]],
+    }  # fmt: skip
+
+
+def _state(group: Group, n_active: int) -> tuple[str, str]:
+    if n_active == group.n:
+        return "done", "removed" if group.kind == "rows" else "put right"
+    if n_active:
+        return "part", f"{n_active:,} of {group.n:,} put right"
+    return ("back", "taken back") if group.applied else ("open", "offered")
+
+
+def _example(group: Group, one: tuple[int, str | None, str | None]) -> dict[str, Any]:
+    row, before, after = one
+    if group.kind == "cells":
+        return {"row": row, "before": pieces(before, after), "after": pieces(after, before)}
+    return {"row": row, "before": [], "after": [("same", f"repeats row {after}")] if after else []}
+
+
+def _flags(history: History, flags: pl.DataFrame) -> list[dict[str, Any]]:
+    """What is worth a look, by column and sort of reason, the oddest rows first."""
+    import polars as pl
+
+    from modelwright.cleaning.overlay import cells_of
+
+    if not flags.height:
+        return []
+    sorts = flags.with_columns(sort=pattern_of(pl.col("reason")))
+    parts = sorts.partition_by("column", "method", "sort", maintain_order=True)
+    parts.sort(key=lambda part: -part.height)
+    told = []
+    for part in parts[:MOST_FLAGS]:
+        oddest = part.sort("score", descending=True).head(MOST_EXAMPLES)
+        column = part["column"][0]
+        cells: list[str | None] = [""] * oddest.height
+        if column is not None:
+            cells = cells_of(history.data, column, oddest[ROW_ID]).to_list()
+        same = part["reason"].n_unique() == 1
+        told.append({
+            "column": pieces(column) if column is not None else [("none", "whole rows")], "n": f"{part.height:,}",
+            "method": part["method"][0], "reason": _short(part["reason"][0] if same else part["sort"][0], 300),
+            "examples": [
+                {"row": row, "cell": pieces(cell) if column is not None else [],
+                 "why": "" if same else _short(why, 200)}
+                for row, cell, why in zip(oddest[ROW_ID], cells, oddest["reason"], strict=True)
+            ],
+        })  # fmt: skip
+    return told
+
+
+def _missing(history: History, cleaned: Cleaned) -> list[dict[str, Any]]:
+    """Of each column with holes: the share that is empty, and the share whose words mean that nothing is known."""
+    import polars as pl
+
+    names = cleaned.kept.schema.names
+    if not names or not history.data.n_rows:
+        return []
+    types = history.data.table.collect_schema()
+    empty = [
+        (pl.col(name).is_null() | (pl.col(name).str.strip_chars() == "") if types[name] == pl.String
+         else pl.col(name).is_null()).mean().alias(name)
+        for name in names
+    ]  # fmt: skip
+    bare = history.data.table.select(empty).collect(engine="streaming").row(0)
+    read = cleaned.kept.table.select(pl.col(name).is_null().mean() for name in names).collect(engine="streaming").row(0)
+    told: list[dict[str, Any]] = []
+    for name, none, missing in zip(names, bare, read, strict=True):
+        words = max(0.0, (missing or 0.0) - (none or 0.0))
+        if (none or 0) + words > 0:
+            told.append({
+                "key": name, "name": pieces(name), "empty": round(300 * (none or 0), 1), "words": round(300 * words, 1),
+                "share": f"{(none or 0) + words:.1%}", "of": f"{none or 0:.1%} empty, {words:.1%} in words such as N/A",
+            })  # fmt: skip
+    told.sort(key=lambda one: -(one["empty"] + one["words"]))
+    return told[:MOST_COLUMNS]
+
+
+def _readings(cleaned: Cleaned, missing: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How each column is read, and what reading it changed."""
+    from modelwright.cleaning.log import summary
+
+    by_column: dict[str, list[str]] = {}
+    for line in summary(cleaned):
+        told = f"{line['step']}: {_count(line['n_changed'], 'cell')}, such as {line['example']}"
+        by_column.setdefault(str(line["column"]), []).append(_short(told, 160))
+    holes = {one["key"]: one["share"] for one in missing}
+    return [
+        {
+            "name": pieces(column.name), "kind": KINDS.get(column.kind, column.kind),
+            "role": "" if column.role == "feature" else column.role, "why": _short(column.why, 200),
+            "missing": holes.get(column.name, "–"), "changes": by_column.get(column.name, []),
+        }
+        for column in cleaned.kept.schema.columns[:MOST_COLUMNS]
+    ]  # fmt: skip
+
+
+def _gone(cleaned: Cleaned) -> list[dict[str, Any]]:
+    """Rows that stay in the mended table and that a model would not be trained on."""
+    import polars as pl
+
+    if not cleaned.removed.height:
+        return []
+    counts = cleaned.removed.group_by("reason", maintain_order=True).agg(pl.len(), pl.col(ROW_ID).head(8))
+    return [
+        {
+            "reason": _short(reason, 200),
+            "n": _count(n, "row"),
+            "rows": ", ".join(map(str, rows)) + ("…" if n > 8 else ""),
+        }
+        for reason, n, rows in counts.iter_rows()
+    ]
