@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from modelwright_runtime.model import Model
 
 N_SLICE = 60
-N_LEVELS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +55,7 @@ def judge(
 
     Both frames have `_id`, the answers and, where it has come, `_truth` (in either); rows that both answered are
     paired by `_id`. Promote when the gain is surely above 0 and by estimate at least `promote_when.gain`, and no slice
-    of the three weightiest columns is surely worse by more than is borne: `retrain_when.score_drop`, or half of the
+    of the five weightiest columns is surely worse by more than is borne: `retrain_when.score_drop`, or half of the
     gain.
 
     >>> from modelwright.testing.monitoring import labelled, tiny_model, tiny_rows, truth_of
@@ -216,17 +215,13 @@ def _apart(
 def _worse_slices(
     reference: Reference, one: pl.DataFrame, other: pl.DataFrame, metric: str, bars: tuple[float, float], seed: int
 ) -> tuple[dict[str, Any], ...]:
-    """Levels of the three weightiest columns of classes where the other is surely worse: the confidence is shared
-    out between all of them (Bonferroni), and a loss smaller than the least gain is borne."""
-    import polars as pl
+    """Levels or ranges of the five weightiest columns where the other is surely worse: the confidence is shared out
+    between all of them (Bonferroni), and a loss smaller than the least gain is borne."""
+    from modelwright.monitoring.labelled import parts_of
 
-    views = [view for view in reference.views if view.of == "category" and view.column in one.columns]
-    views = sorted(views, key=lambda view: -reference.importance.get(view.column, 0.0))[:3]
-    places = [(view.column, level) for view in views for level in view.levels[:N_LEVELS]]
+    places = parts_of(reference, one)
     told = []
-    for column, level in places:
-        own = one[column].cast(pl.String).str.strip_chars() == level
-        own = own.fill_null(value=False)
+    for column, level, own in places:
         if own.sum() < N_SLICE:
             continue
         sure = 1 - (1 - bars[0]) / len(places)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from modelwright.monitoring.reference import Reference
 
 Floats = NDArray[np.float64]
+_NUMBER = r"-?[\d,]*\.?\d+(?:e[+-]?\d+)?"
+RANGE = re.compile(rf"(?P<low>{_NUMBER}) to (?P<under>under )?(?P<high>{_NUMBER})")
+"""A range as evaluation tells it: `18 to under 31`."""
 N_DRAWS = 500
 LEAST_ROWS = 30
 MOST_DRAWN = 4_000
@@ -165,22 +169,38 @@ def measured(reference: Reference, window: pl.DataFrame, rng: np.random.Generato
     )
 
 
-def slices(reference: Reference, window: pl.DataFrame, rng: np.random.Generator) -> tuple[Slice, ...]:
-    """The metric by level of the three weightiest columns of classes, the worst first."""
+def parts_of(reference: Reference, rows: pl.DataFrame) -> list[tuple[str, str, pl.Series]]:
+    """Groups of rows, as column, level and mask: of each of the five weightiest columns its eight commonest levels, or,
+    of numbers, the ranges on which the model was measured when it was made."""
     import polars as pl
 
+    views = [view for view in reference.views if view.of in ("category", "number") and view.column in rows.columns]
+    views.sort(key=lambda view: -reference.importance.get(view.column, 0.0))
+    found: list[tuple[str, str, pl.Series]] = []
+    for view in [view for view in views if view.of == "category" or rows[view.column].dtype.is_numeric()][:5]:
+        cells = rows[view.column]
+        if view.of == "category":
+            texts = cells.cast(pl.String).str.strip_chars()
+            found += [(view.column, level, texts == level) for level in view.levels[:8]]
+            continue
+        told = [str(one["level"]) for one in reference.slices if one["column"] == view.column]
+        for level, range_ in [(level, match) for level in told if (match := RANGE.fullmatch(level))]:
+            low, high = (float(range_[edge].replace(",", "")) for edge in ("low", "high"))
+            found.append((view.column, level, cells.is_between(low, high, "left" if range_["under"] else "both")))
+    return [(column, level, mask.fill_null(value=False)) for column, level, mask in found]
+
+
+def slices(reference: Reference, window: pl.DataFrame, rng: np.random.Generator) -> tuple[Slice, ...]:
+    """The metric by level or range of the five weightiest columns, the worst first."""
     metric, rows = metric_of(reference), known_rows(reference, window)
     if rows.height < 2 * LEAST_SLICE:
         return ()
     then = {(one["column"], str(one["level"])): one for one in reference.slices}
-    views = [view for view in reference.views if view.of == "category" and view.column in rows.columns]
-    views.sort(key=lambda view: -reference.importance.get(view.column, 0.0))
     found = []
-    for view in views[:3]:
-        for level in view.levels[:8]:
-            some = rows.filter(pl.col(view.column).cast(pl.String).str.strip_chars() == level)
-            if some.height >= LEAST_SLICE and (one := _slice(reference, metric, some, rng)) is not None:
-                found.append((one, view.column, level, then.get((view.column, level)), some.height))
+    for column, level, own in parts_of(reference, rows):
+        some = rows.filter(own)
+        if some.height >= LEAST_SLICE and (one := _slice(reference, metric, some, rng)) is not None:
+            found.append((one, column, level, then.get((column, level)), some.height))
     sign = -1.0 if is_lower(metric) else 1.0
     told = []
     for (value, low, high), column, level, before, n_rows in found:

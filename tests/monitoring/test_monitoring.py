@@ -266,3 +266,16 @@ def test_a_window_that_was_bad_from_its_first_row_on_is_noticed() -> None:
     report = compare(model, labelled(model, rows, other), MonitorSpec(detector="adwin"))
     assert report.rise is not None
     assert report.rise.row < 700
+
+
+def test_a_range_of_numbers_that_does_worse_is_told_and_keeps_the_champion() -> None:
+    model, rows = tiny_model(), tiny_rows(4000, seed=11)
+    was = {"column": "age", "n_rows": 900, "value": 0.8, "low": 0.76, "high": 0.84}
+    model.facts["metrics"]["slices"] = [{**was, "level": "18 to under 45"}, {**was, "level": "45 to 90"}]
+    truth = truth_of(model.answers(rows)[0], seed=4)
+    old = rows["age"].fill_null(0.0) >= 45
+    turned = truth.zip_with(~old, truth.replace_strict({"yes": "no", "no": "yes"}))
+    report = compare(model, labelled(model, rows, turned))
+    found = {(one.column, one.level): one.worse for one in report.slices}
+    assert found[("age", "45 to 90")] and not found[("age", "18 to under 45")]
+    assert report.slices[0].level == "45 to 90"
