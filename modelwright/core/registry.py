@@ -33,8 +33,15 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
     },
     "mending": {
         "blanks": Entry("modelwright.cleaning.blanks:MEND"),
+        "encoding": Entry("modelwright.cleaning.texts.encoding:MEND"),
+        "masking": Entry("modelwright.cleaning.texts.masking:MEND"),
+        "spelling": Entry("modelwright.cleaning.texts.spelling:MEND"),
+        "boilerplate": Entry("modelwright.cleaning.texts.boilerplate:MEND"),
+        "language": Entry("modelwright.cleaning.texts.languages:MEND"),
+        "text_quality": Entry("modelwright.cleaning.texts.quality:MEND"),
     },
     "sequences": {"window": Entry("modelwright.sequences.base:window")},
+    "labelling": {"join": Entry("modelwright.labelling.join:join")},
     "splitting": {"split": Entry("modelwright.splitting.base:split")},
     "features": {
         "indicator": Entry("modelwright.features.indicator:STEP"),
