@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,17 +102,15 @@ def pieces(cell: str | None, other: str | None = None) -> list[tuple[str, str]]:
     >>> pieces("Bergxn", "Bergen"), pieces("oak ")
     ([('same', 'Berg'), ('diff', 'x'), ('same', 'n')], [('same', 'oak'), ('sign', '␣')])
     """
-    if cell is None:
-        return [("none", "nothing")]
-    if cell == "":
-        return [("none", "empty")]
+    if cell is None or cell == "":
+        return [("none", "nothing" if cell is None else "empty")]
     cut = _short(cell)
-    first, last = _differing(cut, _short(other)) if other else (0, 0)
+    differs = _differing(cut, _short(other)) if other else set()
     made: list[tuple[str, str]] = []
     for place, letter in enumerate(cut):
         edge = letter == " " and (place in (0, len(cut) - 1) or cut[place - 1] == " " or cut[place + 1] == " ")
         sign = _sign(letter) if letter != " " or edge else ""
-        kind = "sign" if sign else "diff" if first <= place < last else "same"
+        kind = "sign" if sign else "diff" if place in differs else "same"
         if made and made[-1][0] == kind:
             made[-1] = (kind, made[-1][1] + (sign or letter))
         else:
@@ -131,15 +130,10 @@ def _sign(letter: str) -> str:
     return f"⟨{code:04X}⟩" if turns or blank else ""
 
 
-def _differing(text: str, other: str) -> tuple[int, int]:
-    """The part of a text that the other has not: without what both begin and end with."""
-    first = 0
-    while first < min(len(text), len(other)) and text[first] == other[first]:
-        first += 1
-    tail = 0
-    while tail < min(len(text), len(other)) - first and text[-1 - tail] == other[-1 - tail]:
-        tail += 1
-    return first, len(text) - tail
+def _differing(text: str, other: str) -> set[int]:
+    """The places of a text that the other has not."""
+    matched = SequenceMatcher(None, text, other, autojunk=False).get_matching_blocks()
+    return set(range(len(text))) - {place for block in matched for place in range(block.a, block.a + block.size)}
 
 
 # The parts of the page ----------------------------------------------------------------------------------------
@@ -211,11 +205,13 @@ def _state(group: Group, n_active: int) -> tuple[str, str]:
     return ("back", "taken back") if group.applied else ("open", "offered")
 
 
-def _example(group: Group, one: tuple[int, str | None, str | None]) -> dict[str, Any]:
-    row, before, after = one
+def _example(group: Group, one: tuple[int, str | None, str | None, str]) -> dict[str, Any]:
+    row, before, after, reason = one
+    why = _short(reason, 200) if reason != group.reason else ""
     if group.kind == "cells":
-        return {"row": row, "before": pieces(before, after), "after": pieces(after, before)}
-    return {"row": row, "before": [], "after": [("same", f"repeats row {after}")] if after else []}
+        return {"row": row, "before": pieces(before, after), "after": pieces(after, before), "why": why}
+    repeats = [("same", f"repeats row {after}")] if group.kind == "rows" and after else []
+    return {"row": row, "before": [], "after": repeats, "why": why}
 
 
 def _flags(history: History, flags: pl.DataFrame) -> list[dict[str, Any]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,7 @@ def _clean(store: Store, name: str, options: argparse.Namespace, terminal: Termi
     mended = mend(raw, spec, cleaning=cleaning, ask=asked, seed=options.seed, watch=terminal.watch)
     plain = {**keeping.keep(store, mended.history), "flags": keeping.keep_flags(store, mended.findings.flags)}
     facts = {
-        "source": options.source, "out": str(out), "target": options.target, "mode": spec.mode,
+        "source": options.source, "name": name, "out": str(out), "target": options.target, "mode": spec.mode,
         "report": str(Path(options.report) if options.report else out.with_suffix(".html")),
     }  # fmt: skip
     _lay_out(store, name, plain, facts, mended.history, terminal)
@@ -131,16 +132,20 @@ def _lay_out(
     from modelwright.cleaning.clean_report import report_page
     from modelwright.cleaning.writing import write_table
 
-    keeping.point(store, name, plain, **facts)  # first: what is written below can be made again from it
+    keeping.point(store, name, plain, facts)  # first: what is written below can be made again from it
     out, report = Path(facts["out"]), Path(facts["report"])
     write_table(history.data, out)
     cleaned = clean_table(history.data, CleanSpec(target=facts["target"]))
     flags = keeping.read_flags(store, plain.get("flags", ""))
-    page = report_page(
-        history, cleaned, flags=flags, title=name, command=f"wright clean {facts['source']}", facts=facts
-    )
+    page = report_page(history, cleaned, flags=flags, title=name, command=_command(facts), facts=facts)
     write_atomically(report, page.encode())
     _tell(history, flags.height, facts, terminal)
+
+
+def _command(facts: Mapping[str, Any]) -> str:
+    """The line that looks back on this cleaning, as a shell takes it."""
+    named = f" --name {shlex.quote(facts['name'])}" if facts["name"] != name_of(facts["source"]) else ""
+    return f"wright clean {shlex.quote(facts['source'])}{named}"
 
 
 def _tell(history: History, n_flags: int, facts: dict[str, Any], terminal: Terminal) -> None:
@@ -155,18 +160,18 @@ def _tell(history: History, n_flags: int, facts: dict[str, Any], terminal: Termi
     terminal.text(f"{keeping.told(history)}{flagged}")
     terminal.text(f"table     {facts['out']}")
     terminal.text(f"report    {facts['report']}")
-    source = facts["source"]
-    undo = f"wright clean {source} --undo 1   |   " if history.groups else ""
-    terminal.text(f"next      {undo}wright run {facts['out']} --target {facts['target'] or 'COLUMN'}")
+    undo = f"{_command(facts)} --undo 1   |   " if history.groups else ""
+    run = f"wright run {shlex.quote(facts['out'])} --target {shlex.quote(facts['target'] or 'COLUMN')}"
+    terminal.text(f"next      {undo}{run}")
 
 
 def _line(history: History, group: Group) -> dict[str, Any]:
     """One group as a plain line."""
-    row, before, after = group.examples[0] if group.examples else (None, None, None)
+    row, before, after, why = group.examples[0]
     return {
         "group": group.number, "column": group.column, "kind": group.kind, "method": group.method, "n": group.n,
         "in_force": history.n_active(group.number), "reason": group.reason, "confidence": [group.low, group.high],
-        "example": {"row": row, "before": before, "after": after},
+        "example": {"row": row, "before": before, "after": after, "reason": why},
     }  # fmt: skip
 
 
@@ -201,7 +206,7 @@ def _state(history: History, group: Group) -> str:
 
 
 def _example(group: Group, place: int = 0) -> str:
-    row, before, after = group.examples[place]
+    row, before, after, _ = group.examples[place]
     if group.kind == "rows":
         return f"row {row}" + (f" repeats row {after}" if after else "")
     if group.kind == "media":
@@ -294,7 +299,8 @@ class _Asked:
 
     def _show(self, group: Group, first: int, last: int) -> int:
         for place in range(first, min(last, len(group.examples))):
-            self.terminal.note(f"    row {group.examples[place][0]}: {_example(group, place)}")
+            row, _, _, why = group.examples[place]
+            self.terminal.note(f"    row {row}: {_example(group, place)}   {why}")
         if first >= len(group.examples):
             self.terminal.note("    the report shows the rest")
         return min(last, len(group.examples))

@@ -158,14 +158,13 @@ def _about(method: str) -> str:
 
 
 def _group(number: int, kind: str, key: _Key, part: pl.DataFrame) -> Group:
+    import polars as pl
+
     if kind == "cells":
         shown = part.unique(["before", "after"], keep="first", maintain_order=True).head(N_EXAMPLES)
-        examples = tuple(shown.select(ROW_ID, "before", "after").iter_rows())
     else:
-        shown = part.head(N_EXAMPLES)
-        examples = tuple(
-            (row, None, after if kind == "rows" else None) for row, after in shown.select(ROW_ID, "after").iter_rows()
-        )
+        shown = part.head(N_EXAMPLES).with_columns(before=pl.lit(None, pl.String))
+    examples = tuple(shown.select(ROW_ID, "before", "after", "reason").iter_rows())
     return Group(
         number=number, kind=kind, method=key.method, column=key.column, reason=key.reason, n=part.height,  # type: ignore[arg-type]
         low=float(part["confidence"].min()), high=float(part["confidence"].max()), applied=key.on, examples=examples,  # type: ignore[arg-type]

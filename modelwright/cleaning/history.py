@@ -29,7 +29,7 @@ class Group:
     """Changes of one method in one column (None: whole rows) for one sort of reason, under a number for ever.
 
     `n` changes with a confidence of `low` to `high`; `applied` says whether they were at once, or only offered.
-    `examples` are (row id, before, after); of rows, (row id, None, the row that it repeats or None).
+    `examples` are (row id, before, after, reason); of rows `after` is the row that it repeats, or None.
     """
 
     number: int
@@ -41,7 +41,7 @@ class Group:
     low: float
     high: float
     applied: bool
-    examples: tuple[tuple[int, str | None, str | None], ...] = ()
+    examples: tuple[tuple[int, str | None, str | None, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

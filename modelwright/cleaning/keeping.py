@@ -74,7 +74,7 @@ def summary(history: History) -> list[dict[str, Any]]:
     lines = []
     for group in history.groups:
         if n_active := history.n_active(group.number):
-            row, before, after = group.examples[0]
+            row, before, after, _ = group.examples[0]
             shown = f"row {row}" if group.kind == "rows" else f"{(before or '')[:60]!r} -> {(after or '')[:60]!r}"
             column = group.column or "(rows removed)"
             lines.append({"column": column, "step": f"mended: {group.method}", "n_changed": n_active, "example": shown})
@@ -99,9 +99,9 @@ def read(store: Store, plain: Mapping[str, Any]) -> History:
     )  # fmt: skip
 
 
-def point(store: Store, name: str, plain: Mapping[str, Any], **facts: Any) -> None:
+def point(store: Store, name: str, plain: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> None:
     """Let a name stand for a history, with facts to tell of it."""
-    store.point(KIND, name, {"history": dict(plain), **facts})
+    store.point(KIND, name, {"history": dict(plain), **(facts or {})})
 
 
 def named(store: Store, name: str) -> dict[str, Any]:
