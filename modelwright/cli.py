@@ -27,6 +27,9 @@ From a raw table to a served model that stays healthy.
   wright run data.csv --target price     the same without serving; also: wright run recipe.yaml
   wright run photos/                     pictures or sounds in a folder for each class
   wright run load.csv --target y --time t --horizon 24    forecast the next 24 values
+  wright label data.csv --as text --classes a,b    a page to label rows on, for one or a team
+  wright collect recipe.yaml             what is new in files, databases, APIs, streams: a dataset's next version
+  wright datasets                        datasets and their versions; also: wright diff data@3 data@4 | trace | forget
   wright plan data.csv --target price    what would be done, what is there already, and every decision's reason
   wright predict NAME rows.csv -o out.csv    answer rows: .csv, .parquet, .jsonl, or - for the terminal
   wright serve NAME                      answer over HTTP: POST /predict, a page at /, OpenAPI at /docs
@@ -143,6 +146,7 @@ def _run_parser(name: str, about: str, *examples: str) -> _Parser:
     parser.add_argument("--time", metavar="COLUMN", help="the column that orders the rows in time")
     parser.add_argument("--group", metavar="COLUMN", help="the column whose rows belong together: a session, a series")
     parser.add_argument("--horizon", type=int, metavar="STEPS", help="forecast so many steps of the target")
+    parser.add_argument("--labels", metavar="NAME", help="the labelling project whose labels are the target")
     parser.add_argument("--name", help="names the run and its package [the file's stem]")
     parser.add_argument("--seed", type=int, help="every random choice follows from it [0]")
     parser.add_argument("--mend", nargs="?", const="gentle", metavar="MODE",
@@ -190,7 +194,12 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     if options.horizon is not None:
         changes.setdefault("sequences", {})["horizon"] = options.horizon
     roles = {name: role for role in ("time", "group") if (name := getattr(options, role)) is not None}
-    top = {name: getattr(options, name) for name in ("target", "name", "seed") if getattr(options, name) is not None}
+    named = ("target", "name", "seed", "labels")
+    top = {name: getattr(options, name) for name in named if getattr(options, name) is not None}
+    if options.labels is not None and options.target is None:
+        from modelwright.label import target_of
+
+        top["target"] = target_of(options.store, options.labels)
     if options.track is not None:
         top["track"] = _value(options.track)
     if options.source.endswith((".yaml", ".yml")):
@@ -328,6 +337,17 @@ def _predict(arguments: list[str], terminal: Terminal) -> None:
     terminal.predicted(n_rows, options.output, warnings)
 
 
+def _datasets(name: str) -> Callable[[list[str], Terminal], None]:
+    """A command of datasets; they live in `modelwright/datasets.py`."""
+
+    def run(arguments: list[str], terminal: Terminal) -> None:
+        from modelwright import datasets
+
+        getattr(datasets, name)(arguments, terminal, _parser)
+
+    return run
+
+
 def _operate(name: str) -> Callable[[list[str], Terminal], None]:
     """A command of a served model; they live in `modelwright/operating/commands.py`."""
 
@@ -426,6 +446,12 @@ def _import(arguments: list[str], terminal: Terminal) -> None:
     import_(arguments, terminal)
 
 
+def _label(arguments: list[str], terminal: Terminal) -> None:
+    from modelwright.label import label
+
+    label(arguments, terminal, _parser)
+
+
 COMMANDS: dict[str, Callable[[list[str], Terminal], None]] = {
     "up": _up,
     "run": _run,
@@ -446,6 +472,8 @@ COMMANDS: dict[str, Callable[[list[str], Terminal], None]] = {
             "rollback",
         )
     },
+    "label": _label,
+    **{name: _datasets(name) for name in ("collect", "datasets", "diff", "trace", "forget")},
     "export": _export,
     "import": _import,
     "list": _list,

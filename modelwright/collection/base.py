@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from modelwright.collection.databases.spec import ApiSpec
 from modelwright.core.spec import Spec
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ class SourceSpec(Spec):
     table: str | None = Field(None, description="table of the database")
     query: str | None = Field(None, description="SQL query, in place of a table")
     sha256: str | None = Field(None, description="what the bytes must hash to")
+    cursor: str | None = Field(
+        None,
+        min_length=1,
+        description="column that grows (a key, a time), from whose last value `wright collect` goes on",
+    )
+    api: ApiSpec | None = Field(None, description="how the pages of a JSON API are asked for")
 
     @field_validator("header", mode="before")
     @classmethod

@@ -29,12 +29,12 @@ def scheme_of(source: str) -> Literal["path", "web", "database", "dataset"]:
     scheme = match.group(1).lower()
     if scheme in ("http", "https"):
         return "web"
-    if scheme in ("sqlite", "postgresql", "postgres"):
+    if scheme in ("sqlite", "postgresql", "postgres", "mysql", "mariadb"):
         return "database"
     raise UserError(
         "collection.scheme",
         f"an address of the kind `{scheme}://` is not read.",
-        hint="give a path, an http(s):// address, sqlite:///file.db or postgresql://user@host/name",
+        hint="give a path, an http(s):// address, sqlite:///file.db, postgresql://user@host/name or mysql://user@host/name",
     )
 
 

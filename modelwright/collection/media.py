@@ -117,6 +117,11 @@ class Reader:
     name: str
     n_bytes: int = 0
     n_read: int = 0
+    wanted: frozenset[str] | None = None
+
+    def is_wanted(self, found: Found) -> bool:
+        """Whether a file is to be read; all are, unless some are named."""
+        return self.wanted is None or found.name in self.wanted
 
     def check(self, files: Sequence[Found]) -> None:
         """Refuse more bytes than the limit before the first is read."""
@@ -216,6 +221,11 @@ def _read_tree(tree: Tree, reader: Reader, notes: Notes) -> Piece:
         notes.repair("file_skipped", why=f"neither image nor sound, such as {example}", count=others)
     columns, known = places(media, notes)
     form = media[0].form or "image"
+    fresh = [reader.is_wanted(found) for found in media]
+    if not all(fresh):  # what places say is seen on all files, and the bytes are read of the wanted ones alone
+        columns = {name: [cell for cell, wanted in zip(cells, fresh, strict=True) if wanted]
+                   for name, cells in columns.items()}  # fmt: skip
+        media = [found for found, wanted in zip(media, fresh, strict=True) if wanted]
     return piece_of(binary_table(columns, {form: media}, reader), len(media), form, reader, known)
 
 

@@ -23,6 +23,14 @@ Column = tuple[str, "pl.Series"]
 
 def plain_piece(columns: list[Column], name: str, notes: Notes) -> Piece:
     """Labelled columns in memory, of any types, as a piece of plain types. Two may have the same label."""
+    frame = plain_frame(columns, name, notes)
+    if not frame.height:
+        raise no_rows(name, frame.columns)
+    return Piece(table=frame.lazy(), names=tuple(frame.columns), n_rows=frame.height, about={})
+
+
+def plain_frame(columns: list[Column], name: str, notes: Notes) -> pl.DataFrame:
+    """Labelled columns as a frame of plain types; a batch of a larger table may have no rows."""
     import polars as pl
 
     labels = [label for label, _ in columns]
@@ -35,10 +43,7 @@ def plain_piece(columns: list[Column], name: str, notes: Notes) -> Piece:
         ):
             found += _plain(label, column, labels)
     names = column_names([label for label, _ in found], name, notes)
-    if not columns[0][1].len():
-        raise no_rows(name, names)
-    frame = pl.DataFrame([column.alias(label) for label, (_, column) in zip(names, found, strict=True)])
-    return Piece(table=frame.lazy(), names=tuple(names), n_rows=frame.height, about={})
+    return pl.DataFrame([column.alias(label) for label, (_, column) in zip(names, found, strict=True)])
 
 
 def column_names(raw: list[str], name: str, notes: Notes) -> list[str]:

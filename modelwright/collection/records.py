@@ -101,18 +101,24 @@ def _check_rows(rows: Iterable[tuple[str, Any]], name: str) -> None:
 
 
 def _piece(rows: list[dict[str, Any]], name: str, notes: Notes) -> Piece:
-    import polars as pl
-
     if not rows:
         raise UserError("collection.empty", f"`{name}` holds no rows.", hint="export it again")
+    frame = json_frame(rows, notes)
+    if not frame.columns:
+        raise UserError("collection.empty", f"`{name}` holds objects without keys.", hint=_SHAPE_HINT)
+    return Piece(table=frame.lazy(), names=tuple(frame.columns), n_rows=frame.height, about={})
+
+
+def json_frame(rows: list[dict[str, Any]], notes: Notes) -> pl.DataFrame:
+    """Objects of JSON as typed columns, flattened one level with dots; without columns where no object has a key."""
+    import polars as pl
+
     columns: dict[str, list[Any]] = {}
     for index, row in enumerate(rows):
         for key, value in _flat(row):
             column = columns.setdefault(key, [])
             column.extend([None] * (index - len(column)))
             column.append(value)
-    if not columns:
-        raise UserError("collection.empty", f"`{name}` holds objects without keys.", hint=_SHAPE_HINT)
     names, changes = tidy_names([_mended(key, notes) for key in columns])
     for before, after, why in changes:
         notes.repair("name", why=why, detail=[before, after])
@@ -120,8 +126,7 @@ def _piece(rows: list[dict[str, Any]], name: str, notes: Notes) -> Piece:
     for new, values in zip(names, columns.values(), strict=True):
         values.extend([None] * (len(rows) - len(values)))
         series.append(series_of(new, values, notes))
-    frame = pl.DataFrame(series)
-    return Piece(table=frame.lazy(), names=tuple(names), n_rows=frame.height, about={})
+    return pl.DataFrame(series)
 
 
 def _flat(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:

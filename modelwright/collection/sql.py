@@ -56,6 +56,15 @@ def without_password(address: str) -> str:
     return plain.partition("?")[0]
 
 
+def sqlite_path(address: str) -> Path:
+    """The file that an address of SQLite means.
+
+    >>> sqlite_path("sqlite:///shop.db")
+    PosixPath('shop.db')
+    """
+    return Path(unquote(urlsplit(address).path.removeprefix("/")))
+
+
 def quoted(table: str) -> str:
     """A table's name as SQL, `schema.table` included.
 
@@ -80,7 +89,7 @@ def _no_table(name: str, table: str, known: list[str]) -> UserError:
 def _read_sqlite(source: SourceSpec, name: str, notes: Notes) -> Piece:
     import polars as pl
 
-    path = Path(unquote(urlsplit(source.source).path.removeprefix("/")))
+    path = sqlite_path(source.source)
     if not path.is_file():
         raise UserError("collection.missing", f"there is no database `{path}`.", hint="check the path")
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)

@@ -21,7 +21,9 @@ from modelwright.collection.versions import (
     Arrival,
     Change,
     Gone,
+    Origin,
     OvertakenError,
+    Written,
     append,
     commit,
     diff,
@@ -103,6 +105,10 @@ def test_many_small_appends_stay_few_parts(batches: list[list[int]]) -> None:
             assert trace(store, last, [len(expected) - 1])["version"].to_list() == [last.number]
 
 
+def arrival_of(source: str, name: str, written: Written) -> Arrival:
+    return Arrival(source=source, origins=(Origin(name=name, n_rows=written.n_rows),), written=written)
+
+
 def gone_of(line: dict[str, object]) -> Gone:
     return Gone(source=str(line["source"]), name=str(line["name"]), first_row=int(str(line["first_row"])),
                 n_rows=int(str(line["n_rows"])))  # fmt: skip
@@ -121,7 +127,7 @@ def test_rows_leave_and_the_others_keep_their_ids(steps: list[tuple[int, int]]) 
         for n_rows, pick in steps:
             base = newest(store, "g")
             frame = pl.DataFrame({"x": range(next_row, next_row + n_rows)})
-            arrival = Arrival(source="s", name=str(next_row), written=write_parts(store, [frame]))
+            arrival = arrival_of("s", str(next_row), write_parts(store, [frame]))
             gone = [arrivals.pop(pick % len(arrivals))] if arrivals and pick % 3 == 0 else []
             leaving = tuple(Gone(source="s", name=str(first), first_row=first, n_rows=n) for first, n in gone)
             commit(store, Change(base=base, arrivals=(arrival,), gone=leaving))
@@ -155,7 +161,7 @@ def test_kept_ids(store: Store) -> None:
 def test_a_cursor_that_was_moved_meanwhile_is_refused(store: Store) -> None:
     base = newest(store, "d")
     written = write_parts(store, [pl.DataFrame({"x": [1]})])
-    change = Change(base=base, arrivals=(Arrival(source="s", name="t", written=written),), cursors={"s": {"value": 1}})
+    change = Change(base=base, arrivals=(arrival_of("s", "t", written),), cursors={"s": {"value": 1}})
     assert commit(store, change).cursors["s"] == {"version": 1, "state": {"value": 1}}
     with pytest.raises(OvertakenError):
         commit(store, change)
@@ -226,7 +232,7 @@ def test_forgetting_frees_what_no_other_version_needs(store: Store) -> None:
     base = newest(store, "f")
     commit(
         store,
-        Change(base=base, arrivals=(Arrival(source="memory", name="m", written=written),), gone=(gone_of(line),)),
+        Change(base=base, arrivals=(arrival_of("memory", "m", written),), gone=(gone_of(line),)),
     )
     tag(store, "f@1", "paper")
     collect_garbage(store, grace_s=0.0)

@@ -1,6 +1,6 @@
 """Versions of a dataset: append, open, compare, trace, forget; and shuffled batches for training."""
 
-from modelwright.collection.versions.commit import Arrival, Change, Gone, OvertakenError, append, commit
+from modelwright.collection.versions.commit import Arrival, Change, Gone, Origin, OvertakenError, append, commit
 from modelwright.collection.versions.compare import ColumnShift, Difference, diff
 from modelwright.collection.versions.keeping import digests_kept, forget
 from modelwright.collection.versions.ledger import files_of, ledger_of, trace
@@ -15,6 +15,7 @@ __all__ = [
     "ColumnShift",
     "Difference",
     "Gone",
+    "Origin",
     "OvertakenError",
     "RowReader",
     "Version",

@@ -31,17 +31,25 @@ class OvertakenError(UserError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arrival:
-    """Rows that came from one place: written, and in no version yet. `name` is the file, table or topic below
-    `source`; `sha256` and `n_bytes` tell of the bytes, where there are any; `where` is JSON-able (offsets, cursor,
-    page). `known` are columns whose kind or role the source itself tells."""
+class Origin:
+    """Where `n_rows` rows came from: `name` is the file, table or topic; `sha256` and `n_bytes` tell of its bytes,
+    where there are any; `where` is JSON-able (offsets, cursor, page)."""
 
-    source: str
     name: str
-    written: Written
+    n_rows: int
     sha256: str = ""
     n_bytes: int = 0
     where: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """Rows that came from one source: written, and in no version yet. `origins` are in the order of the rows and add
+    up to them. `known` are columns whose kind or role the source itself tells."""
+
+    source: str
+    origins: tuple[Origin, ...]
+    written: Written
     known: tuple[Column, ...] = ()
 
 
@@ -95,9 +103,8 @@ def append(
     written = write_parts(store, (frame for table in tables for frame in batches_of(table)), keep_ids=keep_ids)
     if not written.n_rows and base.number:
         return base
-    arrival = Arrival(
-        source=source, name=source, written=written, where=where or {}, known=tuple(known.values())
-    )  # fmt: skip
+    origin = Origin(name=source, n_rows=written.n_rows, where=where or {})
+    arrival = Arrival(source=source, origins=(origin,), written=written, known=tuple(known.values()))
     return commit(store, Change(base=base, arrivals=(arrival,)))
 
 
@@ -135,9 +142,11 @@ def _next(store: Store, now: Version, change: Change) -> Version:
     for arrival in change.arrivals:
         placed, first, next_row = _placed(store, now, arrival.written.parts, next_row)
         parts += placed
-        line = _line(number, at, "added", arrival.source, arrival.name, first, arrival.written.n_rows)
-        lines.append({**line, "sha256": arrival.sha256, "n_bytes": arrival.n_bytes,
-                      "where": json.dumps(dict(arrival.where), ensure_ascii=False, default=str)})  # fmt: skip
+        for origin in arrival.origins:
+            line = _line(number, at, "added", arrival.source, origin.name, first, origin.n_rows)
+            lines.append({**line, "sha256": origin.sha256, "n_bytes": origin.n_bytes,
+                          "where": json.dumps(dict(origin.where), ensure_ascii=False, default=str)})  # fmt: skip
+            first += origin.n_rows
     n_added = sum(arrival.written.n_rows for arrival in change.arrivals)
     return replace(
         now, number=number, parent=now.number or None, created=at, schema=schema, types=types,

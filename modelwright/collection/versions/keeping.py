@@ -56,7 +56,7 @@ def digests_kept(store: Store) -> set[str]:
         for number in numbers(store, name):
             kept |= _digests(store, name, number)
     folder = store.root / "datasets"
-    for path in folder.glob("*/pending/*.json") if folder.is_dir() else ():
+    for path in folder.glob("*/pending/*/*.json") if folder.is_dir() else ():
         try:
             kept |= digests_in(json.loads(path.read_bytes()))
         except (ValueError, FileNotFoundError):

@@ -6,7 +6,7 @@ bytes, which row ids it got. `trace` reads it, and so does a collection that ask
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelwright.core.data import ROW_ID
 from modelwright.core.parts import scan
@@ -30,17 +30,18 @@ def ledger_of(store: Store, version: Version) -> pl.LazyFrame:
     return scan(store, version.ledger, TYPES).drop(ROW_ID)
 
 
-def files_of(store: Store, version: Version, source: str) -> dict[str, dict[str, object]]:
-    """The files of a source whose rows are in a version: by name, the ledger's line of each (rows summed up)."""
-    import polars as pl
-
-    lines = ledger_of(store, version).filter(pl.col("source") == source).collect()
-    known: dict[str, dict[str, object]] = {}
-    for line in lines.iter_rows(named=True):
-        if line["event"] == "removed":
-            known.pop(line["name"], None)
-        else:
-            known[line["name"]] = line
+def files_of(store: Store, version: Version) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """What the files are whose rows are in a version: by (source, name) the ledger's lines that brought them."""
+    known: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for line in ledger_of(store, version).collect().iter_rows(named=True):
+        place = line["source"], line["name"]
+        if line["event"] == "added":
+            known.setdefault(place, []).append(line)
+        elif place in known:
+            left = [one for one in known[place] if one["first_row"] != line["first_row"]]
+            known[place] = left
+            if not left:
+                del known[place]
     return known
 
 

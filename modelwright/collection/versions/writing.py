@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from modelwright.core.data import ROW_ID
@@ -38,22 +38,41 @@ def write_parts(
     A column that a later batch lacks is null there; one whose type moves is brought to a type for both. Raises
     `UserError("versions.type")` where two types have nothing in common.
     """
-    parts: list[Part] = []
-    told: dict[str, str] = {}
-    n_rows = 0
+    made = [one for one, _ in parts_of(store, batches, keep_ids=keep_ids, part_bytes=part_bytes)]
+    return together(made)
+
+
+def parts_of(
+    store: Store, batches: Iterable[pl.DataFrame], *, keep_ids: bool = False, part_bytes: int = PART_BYTES
+) -> Iterator[tuple[Written, pl.DataFrame]]:
+    """As `write_parts`, part by part, each with its rows; the next part is gathered while one is written."""
     with ThreadPoolExecutor(1) as writer:
-        waiting: Future[Part] | None = None
+        waiting: tuple[Future[Part], pl.DataFrame] | None = None
         for frame in _gathered(batches, part_bytes, keep_ids=keep_ids):
-            for label, kind in frame.schema.items():
-                if label != ROW_ID:
-                    told[label] = common_type(told.get(label, str(kind)), str(kind), label)
             if waiting is not None:
-                parts.append(waiting.result())
-            waiting = writer.submit(write_part, store, frame, None if keep_ids else n_rows)
-            n_rows += frame.height
+                yield _finished(*waiting)
+            waiting = writer.submit(write_part, store, frame, None if keep_ids else 0), frame
         if waiting is not None:
-            parts.append(waiting.result())
-    return Written(parts=tuple(parts), types=told, n_rows=n_rows)
+            yield _finished(*waiting)
+
+
+def _finished(part: Future[Part], frame: pl.DataFrame) -> tuple[Written, pl.DataFrame]:
+    words = {name: str(kind) for name, kind in frame.schema.items() if name != ROW_ID}
+    return Written(parts=(part.result(),), types=words, n_rows=frame.height), frame
+
+
+def together(many: Iterable[Written]) -> Written:
+    """Parts of several writings as one, in their order."""
+    parts: list[Part] = []
+    words: dict[str, str] = {}
+    n_rows = 0
+    for one in many:
+        for part in one.parts:
+            parts.append(part if part.first_row is None else replace(part, first_row=n_rows + part.first_row))
+        for label, word in one.types.items():
+            words[label] = common_type(words.get(label, word), word, label)
+        n_rows += one.n_rows
+    return Written(parts=tuple(parts), types=words, n_rows=n_rows)
 
 
 def write_part(store: Store, frame: pl.DataFrame, first_row: int | None) -> Part:
