@@ -90,6 +90,7 @@ def prepare(recipe: Recipe, work: _Work) -> Prepared:
         lambda collect: collect(recipe.data, keep=work.store.root / "raw", watch=work.watch, store=work.store),
         _tell_collected,
     )  # fmt: skip
+    raw = _labelled(recipe, work, raw) if recipe.labels else raw
     mended = _mended(recipe, work, raw, clean_spec)
     cleaned = work.stage(
         "cleaning", "clean", clean_spec, [mended or raw],
@@ -115,6 +116,23 @@ def _mended(recipe: Recipe, work: _Work, raw: Made, clean_spec: CleanSpec) -> Ma
         lambda mend: mend(raw.value, recipe.mend, cleaning=clean_spec, seed=recipe.seed, watch=work.watch),
         lambda plain: plain["facts"], keep=keep_mended,
     )  # fmt: skip
+
+
+def _labelled(recipe: Recipe, work: _Work, raw: Made) -> Made:
+    """The collected rows with what people said of them as the target column, joined by row id."""
+    from modelwright.labelling import labels, open_project
+
+    with contextlib.closing(open_project(work.store.root, recipe.labels)) as project:
+        if project.spec.target != recipe.target:
+            raise UserError(
+                "labelling.join", f"{recipe.labels!r} labels {project.spec.target!r}, not {recipe.target!r}.",
+                hint=f"target: {project.spec.target}",
+            )  # fmt: skip
+        said = labels(project)
+        digest = digest_of([project.spec.to_plain(), said.table.to_dict(as_series=False)])
+        return work.stage(
+            "labelling", "join", None, [raw, digest], lambda join: join(raw.value, project, said), _tell_labelled
+        )
 
 
 def _cases(recipe: Recipe, work: _Work, cleaned: Made) -> Made:
@@ -337,6 +355,11 @@ class _Work:
 
 def _tell_collected(data: Dataset) -> dict[str, Any]:
     return {"told": f"{data.n_rows:,} rows x {len(data.schema.names)} columns", "origin": plain_of(data.origin)}
+
+
+def _tell_labelled(data: Dataset) -> dict[str, Any]:
+    decision = data.origin["decisions"][-1]
+    return {**_tell_collected(data), "told": f"{decision['choice']}, {decision['reason']}"}
 
 
 def _tell_cleaned(cleaned: Cleaned) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Recipe(Spec):
     name: str = Field(description="names the run, its package and its report; else the file's stem")
     target: str = Field(description="the column to predict")
     seed: int = Field(0, ge=0, description="every random choice follows from it")
+    labels: str = Field("", description="a labelling project of the store, whose labels are the target column")
     data: CollectSpec = Field(description="where the rows come from")
     mend: MendSpec = Field(
         default_factory=lambda: MendSpec(mode="off"), description="whether wrong cells are put right first"
