@@ -141,7 +141,10 @@ def name_of(data: CollectSpec) -> str:
     >>> name_of(data_of("some/Ames Housing.csv.gz"))
     'Ames-Housing'
     """
-    last = data.sources[0].source.rstrip("/").replace("\\", "/").split("/")[-1].split("?")[0]
+    first = data.sources[0].source
+    if first.startswith("dataset:"):
+        first = first.removeprefix("dataset:").partition("@")[0]
+    last = first.rstrip("/").replace("\\", "/").split("/")[-1].split("?")[0]
     stem = last.split(".")[0] if not last.startswith(".") else last.strip(".")
     cleaned = "".join(letter if letter.isalnum() and letter.isascii() or letter in "_-" else "-" for letter in stem)
     return cleaned.strip("-") or "model"

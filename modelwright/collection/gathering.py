@@ -48,10 +48,11 @@ class Step:
 
     def to_plain(self) -> dict[str, Any]:
         """JSON-able form."""
-        parts = [[part.to_plain() for part in arrival.written.parts] for arrival in self.arrivals]
         plain: dict[str, Any] = plain_of(self)
-        for arrival, its_parts in zip(plain["arrivals"], parts, strict=True):
-            arrival["written"]["parts"] = its_parts
+        for arrival, own in zip(plain["arrivals"], self.arrivals, strict=True):
+            parts = [part.to_plain() for part in own.written.parts]
+            names = list(own.written.types.items())  # pairs: the order of the columns holds, and JSON's keys are sorted
+            arrival["written"] = {"parts": parts, "types": names, "n_rows": own.written.n_rows}
         return plain
 
     @classmethod
@@ -68,7 +69,7 @@ def _arrival(plain: Mapping[str, Any]) -> Arrival:
     written = plain["written"]
     return Arrival(
         source=plain["source"], origins=tuple(Origin(**one) for one in plain["origins"]),
-        written=Written(parts=tuple(Part.from_plain(one) for one in written["parts"]), types=written["types"],
+        written=Written(parts=tuple(Part.from_plain(one) for one in written["parts"]), types=dict(written["types"]),
                         n_rows=written["n_rows"]),
         known=tuple(Column(**one) for one in plain["known"]),
     )  # fmt: skip

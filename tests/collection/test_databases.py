@@ -3,78 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import pwd
-import shutil
-import signal
-import socket
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from modelwright.collection import CollectSpec, SourceSpec, collect
 from modelwright.core.errors import UserError
 from modelwright.testing.collection import check_collected
+from tests.collection.servers import NotHereError, free_port, postgres
 
 pytest.importorskip("adbc_driver_postgresql")
 
 
-def _program(name: str) -> str | None:
-    homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((str(home / name) for home in homes if (home / name).exists()), None) or shutil.which(name)
-
-
-def _someone() -> str | None:
-    """PostgreSQL refuses to run as root; the first of these that this machine has will do."""
-    if os.geteuid() != 0:
-        return None
-    known = {user.pw_name for user in pwd.getpwall()}
-    found = next((name for name in ("postgres", "nobody") if name in known), None)
-    return found or pytest.skip("PostgreSQL does not run as root, and there is no other user")
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    initdb, postgres = _program("initdb"), _program("postgres")
-    if not initdb or not postgres:
-        pytest.skip("PostgreSQL is not installed: no `initdb` or `postgres`")
-    user = _someone()
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    if user:
-        shutil.chown(folder, user)
-    extra: dict[str, Any] = {"user": user, "cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    made = subprocess.run(
-        [initdb, "-D", folder / "data", "-A", "trust", "-U", "tester", "--no-sync", "--locale=C", "-E", "UTF8"],
-        check=False,
-        **extra,
-    )
-    if made.returncode:
-        shutil.rmtree(folder, ignore_errors=True)
-        pytest.skip(f"PostgreSQL cannot be started here: {made.stderr.decode()[-300:]}")
-    port = _free_port()
-    extra["stderr"] = subprocess.DEVNULL
-    server = subprocess.Popen(
-        [postgres, "-D", folder / "data", "-p", str(port), "-h", "127.0.0.1", "-k", folder, "-F"], **extra
-    )
-    place = f"postgresql://tester:open-sesame@127.0.0.1:{port}/postgres"
     try:
-        _fill(place)
-        yield place
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(timeout=20)
-        shutil.rmtree(folder, ignore_errors=True)
+        with postgres() as place:
+            _fill(place)
+            yield place
+    except NotHereError as why:
+        pytest.skip(str(why))
 
 
 def _fill(place: str) -> None:
@@ -152,7 +101,7 @@ def test_passwords_are_not_kept(address: str) -> None:
 
 
 def test_no_server_and_no_such_database(address: str) -> None:
-    for place in (f"postgresql://tester:open-sesame@127.0.0.1:{_free_port()}/x", address.replace("/postgres", "/none")):
+    for place in (f"postgresql://tester:open-sesame@127.0.0.1:{free_port()}/x", address.replace("/postgres", "/none")):
         with pytest.raises(UserError) as caught:
             collect(CollectSpec(sources=(SourceSpec(source=place, table="x"),)))
         assert caught.value.code == "collection.database"

@@ -21,8 +21,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
+from modelwright.collection.databases.known import kept, known_among, marks_of, recalled
 from modelwright.collection.databases.spec import ApiSpec
-from modelwright.collection.databases.tables import _columns_after, _columns_told, _marks, _plain, _rows_before
+from modelwright.collection.databases.tables import _columns_after, _columns_told, _plain, _rows_before
 from modelwright.collection.fetch import _Redirects, shown
 from modelwright.collection.gathering import Step, Task
 from modelwright.collection.piece import Notes
@@ -68,7 +69,7 @@ def _new_pages(task: Task, pages: _Pages) -> Iterator[Step]:
         state = {**_reached(state, frame, str(task.source.cursor)), "columns": columns}
         n_rows += frame.height
         yield Step(arrivals=(arrival,), state=state, told=told)
-    yield Step(state=_settled(state) if n_rows or done else None, skipped={w: n for w, n in skipped.items() if n})
+    yield Step(state=_settled(task, state) if n_rows or done else None, skipped={w: n for w, n in skipped.items() if n})
 
 
 def _every_page(task: Task, pages: _Pages) -> Iterator[Step]:
@@ -307,13 +308,15 @@ def _fresh(task: Task, rows: list[dict[str, Any]], state: Mapping[str, Any]) -> 
             "collection.cursor", f"there is no column `{cursor}` to read on from.",
             hint=nearest(cursor, frame.columns),
         )  # fmt: skip
-    since, known = state.get("since"), set(state.get("at_last", ()))
+    since = state.get("since")
     if since is None:
         return frame, 0
+    known = recalled(task.store, state)
+    met = known_among(frame, known, sorted({name for mark in known for name in mark}))
     keep = []
-    for value, mark in zip(frame[cursor], _marks(frame), strict=True):
+    for value, is_known in zip(frame[cursor], met, strict=True):
         plain = _plain(value)
-        keep.append(plain is None or _is_after(plain, since) or (plain == since and mark not in known))
+        keep.append(plain is None or _is_after(plain, since) or (plain == since and not is_known))
     return frame.filter(pl.Series(keep)), keep.count(False)
 
 
@@ -331,15 +334,15 @@ def _reached(state: Mapping[str, Any], frame: pl.DataFrame, cursor: str) -> dict
     largest, before = _plain(values.max()), state.get("reached")
     if before is not None and _is_after(before, largest):
         return dict(state)
-    marks = _marks(frame.filter(values == values.max()))
+    marks = marks_of(frame.filter(values == values.max()))
     return {**state, "reached": largest, "at_reached": [*(state["at_reached"] if largest == before else ()), *marks]}
 
 
-def _settled(state: Mapping[str, Any]) -> dict[str, Any]:
+def _settled(task: Task, state: Mapping[str, Any]) -> dict[str, Any]:
     """The state when all pages were read: the next collection begins where this one came to."""
     since, reached = state.get("since"), state.get("reached")
-    kept = {"columns": state.get("columns", {})}
+    told = {"columns": state.get("columns", {})}
     if reached is None or (since is not None and _is_after(since, reached)):
-        return {**kept, "since": since, "at_last": state.get("at_last", [])}
-    before = state.get("at_last", []) if reached == since else []
-    return {**kept, "since": reached, "at_last": [*before, *state.get("at_reached", [])]}
+        return {**told, "since": since, "at_last": state.get("at_last", [])}
+    before = recalled(task.store, state) if reached == since else []
+    return {**told, "since": reached, "at_last": kept(task.store, [*before, *state.get("at_reached", [])])}

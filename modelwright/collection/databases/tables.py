@@ -7,12 +7,12 @@ the state keeps a digest of each.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from modelwright.collection.databases.known import Marks, kept, known_among, marks_of, recalled
 from modelwright.collection.gathering import Step, Task
 from modelwright.collection.versions.commit import Arrival, Gone, Origin
 from modelwright.collection.versions.ledger import files_of
@@ -106,11 +106,14 @@ def _from_cursor(task: Task, frames: Frames, asked: Asked) -> Iterator[Step]:
             n_rows += written.n_rows
             state = {**state, "n_null": n_rows, "columns": dict(written.types)}
             yield Step(arrivals=(_arrival(task, written, {"cursor": column}),), state=state)
-    fresh = _without_known(frames(asked), column, state, skipped)
+    fresh = _without_known(task, frames(asked), column, skipped)
     for written, frame in parts_of(task.store, fresh):
         told = _columns_told(state.get("columns"), written.types)
         first = _plain(frame[column][0])
-        state = {**_state_after(state, frame, column), "columns": _columns_after(state.get("columns"), written.types)}
+        state = {
+            **_state_after(task, state, frame, column),
+            "columns": _columns_after(state.get("columns"), written.types),
+        }
         n_rows += written.n_rows
         where = {"cursor": column, "from": first, "to": state.get("since")}
         task.around.tell("progress", done=n_rows, total=None, text=f"{n_rows:,} rows")
@@ -126,12 +129,14 @@ def _arrival(task: Task, written: Written, where: Mapping[str, Any]) -> Arrival:
 
 
 def _without_known(
-    frames: Iterator[pl.DataFrame], column: str, state: Mapping[str, Any], skipped: Counter[str]
+    task: Task, frames: Iterator[pl.DataFrame], column: str, skipped: Counter[str]
 ) -> Iterator[pl.DataFrame]:  # fmt: skip
     """The rows without those at the last value that were read before; a row that is there twice stays twice."""
     import polars as pl
 
-    left = Counter(state.get("at_last", ()))
+    state = task.state
+    again: pl.DataFrame | None = None
+    known = recalled(task.store, state)
     for frame in frames:
         if column not in frame.columns:
             raise UserError(
@@ -139,16 +144,25 @@ def _without_known(
                 hint=nearest(column, frame.columns),
             )  # fmt: skip
         frame = storable(frame)
-        n_again = _n_leading(frame[column], state["since"]) if left else 0
-        if n_again:
-            keep = []
-            for mark in _marks(frame.head(n_again)):
-                is_known = left[mark] > 0
-                left[mark] -= is_known
-                keep.append(not is_known)
-            skipped[KNOWN] += keep.count(False)
-            frame = pl.concat([frame.head(n_again).filter(pl.Series(keep)), frame.slice(n_again)])
+        if known:  # rows come in the order of the cursor: those at the last value come first
+            n_again = _n_leading(frame[column], state["since"])
+            again = frame.head(n_again) if again is None else pl.concat([again, frame.head(n_again)])
+            frame = frame.slice(n_again)
+            if not frame.height:
+                continue
+            yield _unknown(again, known, state, skipped)
+            known, again = [], None
         yield frame
+    if again is not None:
+        yield _unknown(again, known, state, skipped)
+
+
+def _unknown(again: pl.DataFrame, known: Marks, state: Mapping[str, Any], skipped: Counter[str]) -> pl.DataFrame:
+    import polars as pl
+
+    met = known_among(again, known, tuple(state.get("columns", ())))
+    skipped[KNOWN] += met.count(True)
+    return again.filter(~pl.Series(met, dtype=pl.Boolean))
 
 
 def _n_leading(values: pl.Series, since: Any) -> int:
@@ -159,23 +173,14 @@ def _n_leading(values: pl.Series, since: Any) -> int:
     return len(values)
 
 
-def _state_after(state: Mapping[str, Any], frame: pl.DataFrame, column: str) -> dict[str, Any]:
-    """How far was read: the last value, and a digest of every row that has it."""
+def _state_after(task: Task, state: Mapping[str, Any], frame: pl.DataFrame, column: str) -> dict[str, Any]:
+    """How far was read: the last value, and the rows that have it."""
     values = frame[column]
     last = values[-1]
-    at_last = _marks(frame.filter(values == last))
+    at_last = marks_of(frame.filter(values == last))
     if _plain(last) == state.get("since"):
-        at_last = [*state.get("at_last", ()), *at_last]
-    return {"n_null": 0, **state, "since": _plain(last), "at_last": at_last}
-
-
-def _marks(rows: pl.DataFrame) -> list[str]:
-    """A digest of each row: its cells that are not missing, by name."""
-    names = sorted(rows.columns)
-    return [
-        hashlib.sha256(repr([(name, row[name]) for name in names if row[name] is not None]).encode()).hexdigest()[:32]
-        for row in rows.iter_rows(named=True)
-    ]
+        at_last = [*recalled(task.store, state), *at_last]
+    return {"n_null": 0, **state, "since": _plain(last), "at_last": kept(task.store, at_last)}
 
 
 def _plain(value: Any) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 from modelwright.core.data import Schema
 from modelwright.core.errors import SystemFault, UserError, nearest
 from modelwright.core.parts import Part
-from modelwright.core.store import Store, canonical, digest_of, disk_faults
+from modelwright.core.store import Store, canonical, digest_of, digests_in, disk_faults
 
 FORMAT = 1
 SCHEME = "dataset:"
@@ -63,7 +63,7 @@ class Version:
 
     def digests(self) -> set[str]:
         """Every file that the version needs."""
-        return {part.digest for part in (*self.parts, *self.ledger)}
+        return {part.digest for part in (*self.parts, *self.ledger)} | digests_in(self.cursors)
 
     def to_plain(self) -> dict[str, Any]:
         """JSON-able form: the manifest."""
