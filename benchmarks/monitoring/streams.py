@@ -119,7 +119,7 @@ def _always(first: Any, rest: pl.DataFrame, size: int, make: Callable[[pl.DataFr
 
 def measure() -> tuple[list[str], list[str]]:
     """Lines of the table, and bars."""
-    table = ["One setting for both, chosen on elec2: `score_drop: 0.1`, and a new model that is better on the newest rows, "
+    table = ["One setting for both, chosen on elec2: `score_drop: 0.1`; a new model that is better on the newest rows, "
              "held back from it, is promoted at once (`held_back: true, confidence: 0.5`).", "",
              "| stream | rows | frozen | loop | retrainings | retrained at every batch | retrainings |",
              "|---|---|---|---|---|---|---|"]  # fmt: skip
