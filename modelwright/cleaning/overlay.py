@@ -87,8 +87,8 @@ def as_type(cells: pl.Series, dtype: pl.DataType) -> pl.Series:
         return cells.replace_strict({"true": True, "false": False}, default=None, return_dtype=pl.Boolean)
     if isinstance(dtype, pl.Datetime) or dtype == pl.Date:
         return cells.str.to_datetime(strict=False, time_unit="us").cast(dtype, strict=False)
-    if dtype.is_integer():
-        return cells.cast(dtype, strict=False)
+    if dtype.is_nested():  # lists of numbers, written out as JSON
+        return cells.str.json_decode(pl.List(dtype.inner)).cast(dtype, strict=False)  # type: ignore[attr-defined]
     return cells.cast(dtype, strict=False)
 
 

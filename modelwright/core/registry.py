@@ -40,9 +40,12 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "boilerplate": Entry("modelwright.cleaning.texts.boilerplate:MEND"),
         "language": Entry("modelwright.cleaning.texts.languages:MEND"),
         "text_quality": Entry("modelwright.cleaning.texts.quality:MEND"),
+        "signals": Entry("modelwright.cleaning.signals.checks:MEND"),
+        "denoising": Entry("modelwright.cleaning.signals.denoising:MEND"),
+        "label_errors": Entry("modelwright.cleaning.labels.mending:MEND"),
     },
     "sequences": {"window": Entry("modelwright.sequences.base:window")},
-    "labelling": {"join": Entry("modelwright.labelling.join:join")},
+    "labelling": {"join": Entry("modelwright.labelling.joining:join")},
     "splitting": {"split": Entry("modelwright.splitting.base:split")},
     "features": {
         "indicator": Entry("modelwright.features.indicator:STEP"),
@@ -205,6 +208,14 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "dawid_skene": Entry("modelwright.labelling.truth.dawid_skene:dawid_skene"),
         "glad": Entry("modelwright.labelling.truth.glad:glad"),
         "mace": Entry("modelwright.labelling.truth.mace:mace"),
+    },
+    "acquisition": {
+        "margin": Entry("modelwright.labelling.active.uncertainty:margin"),
+        "least_confident": Entry("modelwright.labelling.active.uncertainty:least_confident"),
+        "entropy": Entry("modelwright.labelling.active.uncertainty:entropy"),
+        "bald": Entry("modelwright.labelling.active.bald:bald"),
+        "typical": Entry("modelwright.labelling.active.spread:typical"),
+        "random": Entry("modelwright.labelling.active.uncertainty:random"),
     },
     "tracking": {
         "tensorboard": Entry("modelwright.tracking.tensorboard:TRACKER"),
