@@ -29,26 +29,24 @@ IN_PLACE = ("Binary", "String", "List(Float64)", "List(Float32)")
 @dataclass(frozen=True, eq=False)
 class _InPlace:
     """Cells of one column that are read where they lie. Row i of all lies in `maps[part]`, from `ends[i + part]` to
-    `ends[i + part + 1]`, which are offsets in bytes from the file's begin; `valid` is None where none is missing."""
+    `ends[i + part + 1]`, which with `begin` are places in the file; `valid` is None where none is missing."""
 
     word: str
     maps: list[mmap.mmap]
-    begins: list[int]
+    begin: int
     ends: np.ndarray
     valid: np.ndarray | None
 
     def take(self, positions: np.ndarray, part_of: np.ndarray | None) -> list[Any]:
-        at = positions if part_of is None else positions + part_of
-        starts, ends = self.ends[at].tolist(), self.ends[at + 1].tolist()
         if part_of is None:
-            cells, begin = self.maps[0], self.begins[0]
-            raw = [cells[begin + start : begin + end] for start, end in zip(starts, ends, strict=True)]
+            cells = self.maps[0]
+            starts, ends = self.ends[positions] + self.begin, self.ends[positions + 1] + self.begin
+            raw = [cells[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
         else:
-            maps, begins = self.maps, self.begins
-            raw = [
-                maps[part][begins[part] + start : begins[part] + end]
-                for part, start, end in zip(part_of.tolist(), starts, ends, strict=True)
-            ]
+            at = positions + part_of
+            files = map(self.maps.__getitem__, part_of.tolist())
+            starts, ends = self.ends[at].tolist(), self.ends[at + 1].tolist()
+            raw = [cells[start:end] for cells, start, end in zip(files, starts, ends, strict=True)]
         made = raw if self.word == "Binary" else [self._told(cell) for cell in raw]
         if self.valid is not None:
             made = [cell if there else None for cell, there in zip(made, self.valid[positions].tolist(), strict=True)]
@@ -187,12 +185,15 @@ def _in_place(
         ends.append(table[part.offset : part.offset + part.n_rows + 1] * width if width > 1 else
                     table[part.offset : part.offset + part.n_rows + 1])  # fmt: skip
         valid.append(_valid(cells, marks, part))
-    whole = ends[0] if len(ends) == 1 else np.concatenate(ends)
     there = None
     if not all(one is None for one in valid):
-        whole_parts = [np.ones(part.n_rows, dtype=bool) for _, part, _ in parts]
-        there = np.concatenate([full if one is None else one for one, full in zip(valid, whole_parts, strict=True)])
-    return _InPlace(word, maps, begins, whole, there)
+        full = [np.ones(part.n_rows, dtype=bool) for _, part, _ in parts]
+        there = np.concatenate([other if one is None else one for one, other in zip(valid, full, strict=True)])
+    if len(ends) == 1:
+        return _InPlace(word, maps, begins[0], ends[0], there)
+    return _InPlace(
+        word, maps, 0, np.concatenate([one + begin for one, begin in zip(ends, begins, strict=True)]), there
+    )
 
 
 def _valid(cells: mmap.mmap, marks: tuple[int, int], part: Part) -> np.ndarray | None:
