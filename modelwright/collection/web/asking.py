@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from scrapy.http import Headers, Response
 
 MAX_HEADER_BYTES = 256 * 1024
+LOOK_AGAIN_S = 300.0
+IDLE_S = 4
+"""Servers close idle connections after 5 seconds or more; one that is reused too late costs a retry."""
 NO_NETWORK = dict.fromkeys(("file", "ftp", "s3", "data"))
 
 
@@ -85,6 +89,7 @@ class Asker:
     def __init__(self, spec: WebSpec, crawler: Crawler) -> None:
         self._spec, self._crawler = spec, crawler
         self._proxies = Proxies(spec)
+        self._looked: dict[str, tuple[float, bool]] = {}
         CheckedResolver.trusted = frozenset(self._proxies.hosts)
         crawler.signals.connect(self._heading, signal=signals.headers_received)
 
@@ -130,11 +135,16 @@ class Asker:
         """Whether a name is private as seen from here; behind a proxy, only the proxy knows for certain."""
         if self._spec.allow_private:
             return False
+        looked_s, inside = self._looked.get(host, (-LOOK_AGAIN_S, False))
+        if time.monotonic() - looked_s < LOOK_AGAIN_S:
+            return inside
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except OSError:
-            return False
-        return any(not is_public(str(one[4][0])) for one in found)
+            found = []
+        inside = any(not is_public(str(one[4][0])) for one in found)
+        self._looked[host] = (time.monotonic(), inside)
+        return inside
 
     def _heading(self, headers: Headers, body_length: int | None, request: Request) -> None:
         """Stop before the body of what is no text."""
@@ -158,14 +168,18 @@ def _cancelled(problem: Exception) -> bool:
 class _Bounded(_LenientHTTP11ClientProtocol):
     """Cuts a connection whose status line and headers do not end."""
 
+    _counted: object = None
+    _n_bytes = 0
+
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         parser = self._parser
-        self._n_header_bytes = getattr(self, "_n_header_bytes", 0) + len(data)
-        if parser is None or parser.state not in (STATUS, HEADER):
-            self._n_header_bytes = 0
-        elif self._n_header_bytes > MAX_HEADER_BYTES:
-            self.transport.abortConnection()  # type: ignore[union-attr]
-            return
+        if parser is not self._counted:  # each answer has a parser of its own
+            self._counted, self._n_bytes = parser, 0
+        if parser is not None and parser.state in (STATUS, HEADER):
+            self._n_bytes += len(data)
+            if self._n_bytes > MAX_HEADER_BYTES:
+                self.transport.loseConnection()  # type: ignore[union-attr]
+                return
         super().dataReceived(data)  # type: ignore[no-untyped-call]
 
 
@@ -180,6 +194,8 @@ class BoundedHandler(HTTP11DownloadHandler):
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
         self._pool._factory = _BoundedFactory
+        self._pool.retryAutomatically = False  # a retry waits its turn like any other request
+        self._pool.cachedConnectionTimeout = IDLE_S
 
 
 @implementer(IHostnameResolver)

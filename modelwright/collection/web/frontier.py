@@ -97,7 +97,7 @@ class Frontier:
     def __init__(self, folder: Path, agent: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self._agent = folder, agent
-        self._base = sqlite3.connect(folder / "walk.db", isolation_level=None, timeout=10)
+        self._base = sqlite3.connect(folder / "walk.db", isolation_level=None, timeout=5)
         self._base.execute("PRAGMA locking_mode=EXCLUSIVE")
         self._base.execute("PRAGMA journal_mode=WAL")
         self._base.execute("PRAGMA synchronous=NORMAL")
@@ -139,7 +139,7 @@ class Frontier:
             "SELECT id, url, origin, host, rank, depth, chain, hops, attempts, etag, modified, digest, file, place,"
             " length, due_s"
             f" FROM addresses WHERE round=? AND state='waiting' AND host=? AND id NOT IN ({hidden})"
-            " ORDER BY due_s > 0, rank, depth, id LIMIT 1",
+            " ORDER BY rank > 0, due_s > 0, rank, depth, id LIMIT 1",
             (self.round, host),
         ).fetchone()
         if rows is None:

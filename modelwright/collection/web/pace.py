@@ -18,8 +18,8 @@ class Pace:
     >>> pace = Pace(least_s=0.5)
     >>> pace.began(now_s=10.0); pace.next_s
     10.5
-    >>> pace.answered(latency_s=4.0, good=True); pace.delay_s
-    4.0
+    >>> pace.answered(now_s=14.0, latency_s=4.0, good=True); pace.delay_s, pace.next_s
+    (4.0, 14.5)
     """
 
     least_s: float
@@ -38,8 +38,10 @@ class Pace:
         """A request goes out."""
         self.next_s = now_s + self.delay_s
 
-    def answered(self, *, latency_s: float, good: bool) -> None:
-        """An answer came after that time."""
+    def answered(self, *, now_s: float, latency_s: float, good: bool) -> None:
+        """An answer came after that time. What the host or the user asks for counts from here: when a request left
+        this machine is not known exactly."""
+        self.next_s = max(self.next_s, now_s + max(self.least_s, self.told_s))
         slower = max(latency_s, (self.slow_s + latency_s) / 2)
         if good or slower > self.slow_s:
             self.slow_s = min(slower, MOST_DELAY_S)

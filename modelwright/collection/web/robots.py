@@ -74,7 +74,9 @@ def parse(content: bytes, agent: str) -> Robots:
     delays: dict[bool, float] = {True: 0.0, False: 0.0}
     sitemaps: list[str] = []
     named = specific = general = ruled = False
-    for name, value in _lines(content[:MAX_BYTES]):
+    if len(content) > MAX_BYTES:  # half a rule at the end would say something else
+        content = content[: max(content.rfind(b"\n", 0, MAX_BYTES), content.rfind(b"\r", 0, MAX_BYTES), 0)]
+    for name, value in _lines(content):
         if name == "user-agent":
             if ruled:
                 specific = general = ruled = False

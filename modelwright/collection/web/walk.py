@@ -164,6 +164,7 @@ class Walk:
             robots = parse(kept["text"].encode("latin-1"), self._spec.agent)
         self._robots[origin] = robots
         pace.told_s = max(pace.told_s, robots.delay_s)
+        pace.next_s = max(pace.next_s, time.monotonic() + pace.told_s)
         return robots
 
     async def _do(self, job: Job) -> None:
@@ -175,7 +176,8 @@ class Walk:
         if job.digest and job.modified:
             headers["If-Modified-Since"] = job.modified
         answer = await self._ask(job, headers)
-        pace.answered(latency_s=time.monotonic() - began_s, good=answer.status == 200)
+        now_s = time.monotonic()
+        pace.answered(now_s=now_s, latency_s=(now_s - began_s) / self._spec.per_host, good=answer.status == 200)
         outcome = self._judge(job, answer, pace)
         new = self._frontier.settle(job, outcome)
         pace.asked.discard(job.id)
@@ -243,9 +245,9 @@ class Walk:
 
     def _robots_answer(self, job: Job, answer: Answer, pace: Pace) -> Outcome:
         """RFC 9309, 2.3.1: a 4xx allows everything, what cannot be reached forbids everything."""
-        text = answer.body[:MAX_BYTES].decode("latin-1") if answer.status == 200 and not answer.trouble else None
+        text = answer.body[: MAX_BYTES + 1].decode("latin-1") if answer.status == 200 and not answer.trouble else None
         if answer.trouble == "too_large":
-            text = answer.body[:MAX_BYTES].decode("latin-1")
+            text = answer.body[: MAX_BYTES + 1].decode("latin-1")
         closed = text is None and (bool(answer.trouble) or answer.status >= 500 or answer.status == 429)
         kept = self._keep_robots(job, text, closed=closed)
         robots = self._know(job.origin, kept, pace)
