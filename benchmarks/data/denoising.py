@@ -106,7 +106,7 @@ def gain_db(truth, before, after) -> float:  # type: ignore[no-untyped-def]
 
 
 def gains() -> Iterator[tuple[str, str, dict[str, float], float, float]]:
-    """For each series and kind: gains of the fixed filters and of the one chosen, the time it took, the gain that it tells."""
+    """For each series and kind: gains of the fixed filters and of the chosen one, seconds taken, the gain told."""
     import numpy as np
 
     from modelwright.cleaning.signals.denoise import denoise

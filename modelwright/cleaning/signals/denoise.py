@@ -32,11 +32,18 @@ DAY_S, MAINS_STEP_S = 86_400.0, 1 / 200
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One filter that was applied: against which noise, by which filter, and the gain (dB) expected of it."""
+    """One filter that was applied: against which noise, by which filter; the power (mean square) that it took off, and
+    the power of the same noise that is expected to be left, or of the signal lost with it."""
 
     kind: NoiseKind
     method: str
-    gain_db: float
+    taken: float
+    left: float
+
+    @property
+    def gain_db(self) -> float:
+        """The gain in signal to noise that is expected of it, against noise of its kind."""
+        return _decibels(self.taken, self.left)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +56,13 @@ class Denoised:
     @property
     def gain_db(self) -> float:
         """The gain expected of all steps together."""
-        return sum(step.gain_db for step in self.steps)
+        return _decibels(sum(step.taken for step in self.steps), sum(step.left for step in self.steps))
+
+
+def _decibels(taken: float, left: float) -> float:
+    import math
+
+    return round(10 * math.log10((taken + left) / left), 2) if taken > 0 and left > 0 else 0.0
 
 
 def denoise(values: np.ndarray, *, step_s: float | None = None, seed: int = 0) -> Denoised:
@@ -82,12 +95,10 @@ def denoise(values: np.ndarray, *, step_s: float | None = None, seed: int = 0) -
     return Denoised(values, tuple(steps))
 
 
-def _gain(before: np.ndarray, after: np.ndarray, left: float) -> float:
-    """The gain where the part taken off was all noise, and noise of power `left` stays."""
+def _power(before: np.ndarray, after: np.ndarray) -> float:
     import numpy as np
 
-    off = float(np.mean((before - after) ** 2))
-    return float(10 * np.log10((off + left) / max(left, 1e-3 * off, 1e-300)))
+    return float(np.mean((before - after) ** 2))
 
 
 # Impulses -----------------------------------------------------------------------------------------------------
@@ -95,6 +106,8 @@ def _gain(before: np.ndarray, after: np.ndarray, left: float) -> float:
 
 def _impulses(values: np.ndarray, step_s: float | None, seed: int) -> tuple[np.ndarray, Step] | None:
     """Impulses: a population of its own, to both sides; events go to one, and restless series have all sizes."""
+    import numpy as np
+
     odd = filters.oddness(values)
     holes = filters.short_runs(odd > ODD)
     n_clear = int((holes & (odd > CLEARLY_ODD)).sum())
@@ -108,8 +121,10 @@ def _impulses(values: np.ndarray, step_s: float | None, seed: int) -> tuple[np.n
         return None
     hidden = filters.short_runs(filters.oddness(after) > ODD) & ~holes  # by larger ones beside them
     after = filters.without(values, holes | hidden)
-    left = filters.spread_of(after) ** 2 * share
-    return after, Step("impulses", "median", round(_gain(values, after, left), 2))
+    others = np.roll(holes | hidden, 4) & ~holes & ~hidden  # what drawing a sample anew costs, where nothing was wrong
+    again = filters.without(after, others)
+    left = float(np.mean((again - after)[others] ** 2)) * share if others.any() else 0.0
+    return after, Step("impulses", "median", _power(values, after), max(left, _least(values)))
 
 
 # Hum ----------------------------------------------------------------------------------------------------------
@@ -120,8 +135,26 @@ def _hum(values: np.ndarray, step_s: float | None, seed: int) -> tuple[np.ndarra
     if not lines:
         return None
     after = filters.without_hum(values, lines)
-    left = filters.spread_of(after) ** 2 * 2 * len(lines) / len(values)
-    return after, Step("hum", "sinusoid", round(_gain(values, after, left), 2))
+    left = sum(_beside(after, line) for line in lines)  # as much of the series itself goes with each
+    return after, Step("hum", "sinusoid", _power(values, after), max(left, _least(values)))
+
+
+def _beside(values: np.ndarray, line: float) -> float:
+    """The power of what is beside a line, for the width of a line."""
+    import numpy as np
+
+    n = len(values)
+    power = np.abs(np.fft.rfft(values - values.mean())) ** 2
+    place = round(line * n)
+    beside = np.r_[power[max(1, place - 8) : max(1, place - 1)], power[place + 2 : place + 9]]
+    return 2 * float(np.median(beside)) / n**2 if len(beside) else 0.0
+
+
+def _least(values: np.ndarray) -> float:
+    """No step is told to gain more than forty decibels of what moves."""
+    import numpy as np
+
+    return 1e-4 * float(np.var(values))
 
 
 def hum_lines(values: np.ndarray, step_s: float | None = None) -> list[float]:
@@ -235,8 +268,8 @@ def _drift(values: np.ndarray, step_s: float | None, seed: int) -> tuple[np.ndar
         hollow = dense[place] < 0.03 * dense[place + 1 :].max()  # white noise fills every band alike
         if both and empty and hollow:
             after = filters.without_drift(values, spans[place][0] / n)
-            left = float(np.mean(after**2)) * 0.01
-            return after, Step("drift", "wandering slope", round(_gain(values, after, left), 2))
+            left = 2 * dense[place] * spans[place][1] / (n**2 * 0.375)  # the series itself, below the band between
+            return after, Step("drift", "wandering slope", _power(values, after), max(float(left), _least(values)))
     return None
 
 
@@ -258,11 +291,12 @@ def _white(values: np.ndarray, step_s: float | None, seed: int) -> tuple[np.ndar
     probe = rng.choice(np.array([-1.0, 1.0]), size=len(values))
     risks = {name: risk(values, filter_, sigma, probe) for name, filter_ in candidates(sigma)}
     best = min(risks, key=lambda name: risks[name])
-    gain = 10 * np.log10(sigma**2 / max(risks[best], 1e-3 * sigma**2))
-    if gain < LEAST_GAIN_DB:
+    left = max(risks[best], 1e-2 * sigma**2)
+    step = Step("white", best, sigma**2 - left, left)
+    if step.gain_db < LEAST_GAIN_DB:
         return None
     after = np.where(events, whole, dict(candidates(sigma))[best](values))
-    return after, Step("white", best, round(float(gain), 2))
+    return after, step
 
 
 def candidates(sigma: float) -> Iterator[tuple[str, Filter]]:
