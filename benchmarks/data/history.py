@@ -44,7 +44,8 @@ def table(n_rows: int, seed: int):  # type: ignore[no-untyped-def]
         "price": "$" + number(250.0, 2), "weight": number(12.0, 3), "length": number(90.0, 1), "score": number(0.5, 4),
         "visits": pl.Series(rng.poisson(6, n_rows)).cast(pl.String), "ratio": number(1.0, 4),
         "opened": days.dt.to_string("%d/%m/%Y"), "closed": days.dt.to_string("%Y-%m-%d"),
-        "active": words(2, "is"), "note": words(900, "the") + words(900, " came") + words(900, " and") + words(900, " then"),
+        "active": words(2, "is"),
+        "note": words(900, "the") + words(900, " came") + words(900, " and") + words(900, " on"),
     }  # fmt: skip
     return pl.DataFrame(columns)
 
@@ -120,7 +121,7 @@ def child(folder: Path, *, logged: bool) -> None:
         written = encode(store, history.data)
         plain = keep(store, history)
         point(store, "table", plain)
-        blobs = [plain[name] for name in ("changes", "groups", "state")]
+        blobs = [*plain["changes"], plain["groups"], plain["state"]]
         n_log = sum(store.blob(digest).stat().st_size for digest in blobs)
     else:
         from modelwright.cleaning.overlay import laid_without_log

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from modelwright.cleaning.findings import Findings
@@ -11,18 +12,33 @@ from modelwright.core.data import ROW_ID
 if TYPE_CHECKING:
     import polars as pl
 
-MOST_REASONS = 12  # groups of one method in one column; with more, they are told as one
-_SAID = r"""'[^']*'|"[^"]*"|`[^`]*`|«[^»]*»|“[^”]*”|[+-]?\d[\d.,:/-]*"""
+_QUOTED = r"""'[^']*'|"[^"]*"|`[^`]*`|«[^»]*»|“[^”]*”"""
+_NUMBER = r"[+-]?\d[\d.,:/-]*"
+_NAME = re.compile(r"\w[\w ]{2,60}")
 
 
-def pattern_of(reason: pl.Expr) -> pl.Expr:
-    """Reasons without what they quote and count, so that those of one sort are the same text.
+def pattern_of(reason: pl.Expr, names: Iterable[str] = ()) -> pl.Expr:
+    """Reasons without what they quote and count and the columns they name: those of one sort are the same text.
 
     >>> import polars as pl
-    >>> pl.select(pattern_of(pl.lit("17 of 18 rows with zip '36301' say 'Dothan'"))).item()
-    '… of … rows with zip … say …'
+    >>> pl.select(pattern_of(pl.lit("17 of 18 rows with zip '36301' say 'Dothan'"), ["zip"])).item()
+    '… of … rows with … say …'
     """
-    return reason.str.replace_all(_SAID, "…")
+    plain = [re.escape(name) for name in names if _NAME.fullmatch(name)]
+    bare = reason.str.replace_all(_QUOTED, "…")
+    if plain:
+        bare = bare.str.replace_all(rf"\b(?:{'|'.join(sorted(plain, key=len, reverse=True))})\b", "…")
+    return bare.str.replace_all(_NUMBER, "…").str.replace_all(r"…(?: …)+", "…")
+
+
+def sort_of(pattern: pl.Expr) -> pl.Expr:
+    """The first clause of a pattern: what else speaks for a change parts no group.
+
+    >>> import polars as pl
+    >>> pl.select(sort_of(pl.lit("… of … rows say …, and another column agrees; letters replaced"))).item()
+    '… of … rows say …'
+    """
+    return pattern.str.replace(r"(?s)(?:;|, (?:and|which|of|where)\b).*$", "")
 
 
 def winners(found: Findings, order: Sequence[str]) -> Findings:

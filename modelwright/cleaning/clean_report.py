@@ -222,7 +222,7 @@ def _flags(history: History, flags: pl.DataFrame) -> list[dict[str, Any]]:
 
     if not flags.height:
         return []
-    sorts = flags.with_columns(sort=pattern_of(pl.col("reason")))
+    sorts = flags.with_columns(sort=pattern_of(pl.col("reason"), history.raw.schema.names))
     parts = sorts.partition_by("column", "method", "sort", maintain_order=True)
     parts.sort(key=lambda part: -part.height)
     told = []

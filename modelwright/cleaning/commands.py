@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Parser = Callable[..., argparse.ArgumentParser]
 ENDINGS = (".csv", ".parquet")
-MOST_LISTED = 40
+MOST_LISTED, MOST_LETTERS = 30, 110
 
 
 def clean(arguments: list[str], terminal: Terminal, parser: Parser) -> None:
@@ -180,8 +180,8 @@ def list_groups(history: History, terminal: Terminal) -> None:
     rows = []
     for group in history.groups[:MOST_LISTED]:
         rows.append(
-            [group.number, group.column or "(rows)", f"{group.n:,}", f"{group.method}: {group.reason}", _example(group),
-             _sure(group), _state(history, group)]
+            [group.number, group.column or "(rows)", f"{group.n:,}", _cut(f"{group.method}: {group.reason}"),
+             _example(group), _sure(group), _state(history, group)]
         )  # fmt: skip
     if rows:
         terminal.table(["group", "column", "n", "what", "example", "sure", "state"], rows)
@@ -212,6 +212,10 @@ def _example(group: Group, place: int = 0) -> str:
     if group.kind == "media":
         return f"row {row}"
     return f"{_shown(before)} -> {_shown(after)}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
 
 
 def _shown(cell: str | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from modelwright.cleaning.choosing import MOST_REASONS, pattern_of
+from modelwright.cleaning.choosing import pattern_of, sort_of
 from modelwright.cleaning.history import N_EXAMPLES, Group
 from modelwright.core import registry
 from modelwright.core.data import ROW_ID, Dataset
@@ -70,6 +70,7 @@ def _with_files(media: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, bytes]]:
 
 
 MOST_RUNS = 2000
+MOST_SORTS = 5  # of reasons for one method and column; the rarer ones are told as one group
 
 
 def parted(table: pl.DataFrame, keys: Sequence[str]) -> list[tuple[tuple[Any, ...], pl.DataFrame]]:
@@ -100,7 +101,7 @@ def _parts(raw: Dataset, proposals: pl.DataFrame, types: Mapping[str, pl.DataTyp
     for (method, column, on), part in parted(proposals, ["method", "column", "on"]):
         if column in types and types[column] != pl.String:
             part = _sayable(part, types[column])
-        for reason, some in _by_reason(part):
+        for reason, some in _by_reason(part, raw.schema.names):
             found.append((_Key(method, column, on, reason), some if some[ROW_ID].is_sorted() else some.sort(ROW_ID)))
     columns = {name: place for place, name in enumerate(raw.schema.names)}
     methods = {name: place for place, name in enumerate(registry.entries("mending"))}
@@ -130,25 +131,41 @@ def _sayable(part: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:
     return part.filter(pl.Series(after.is_not_null() | part["after"].is_null()))
 
 
-def _by_reason(part: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
-    """Proposals parted by the sort of their reason; told as one where the sorts are many."""
+def _by_reason(part: pl.DataFrame, names: Sequence[str]) -> list[tuple[str, pl.DataFrame]]:
+    """Proposals parted by the sort of their reason; the rarer sorts are told as one where they are many."""
     import polars as pl
 
     if not part.height:
         return []
     if (part["reason"] == part["reason"][0]).all():
         return [(part["reason"][0], part)]
-    reasons = part["reason"].unique()
-    sorts = reasons.to_frame().with_columns(pattern_of(pl.col("reason")).alias("sort"))
-    n_sorts = sorts["sort"].n_unique()
-    if n_sorts == 1:
-        return [(sorts["sort"][0], part)]
-    if n_sorts > MOST_REASONS:
-        return [(_about(part["method"][0]), part)]
-    parted = part.with_columns(pattern_of(pl.col("reason")).alias("sort")).partition_by("sort", as_dict=True)
+    pattern = pattern_of(pl.col("reason"), names)
+    sorts = part.select(pl.col("reason").unique()).with_columns(pattern=pattern, sort=sort_of(pattern))
+    if sorts["sort"].n_unique() == 1:
+        return [(_heading(part, sorts), part)]
+    said = part.with_columns(sort=pl.col("reason").replace_strict(sorts["reason"], sorts["sort"]))
+    most = said["sort"].value_counts().sort(["count", "sort"], descending=[True, False])["sort"].to_list()
+    if len(most) > MOST_SORTS:
+        said = said.with_columns(pl.col("sort").replace(most[MOST_SORTS - 1 :], None))
+    found = said.partition_by("sort", as_dict=True, maintain_order=True)
     return [
-        (some["reason"][0] if some["reason"].n_unique() == 1 else str(sort), some) for (sort,), some in parted.items()
+        (_about(part["method"][0]) if sort is None else _heading(some, sorts), some.drop("sort"))
+        for (sort,), some in found.items()
     ]
+
+
+def _heading(part: pl.DataFrame, sorts: pl.DataFrame) -> str:
+    """What a group is called: its reason, else the pattern of its reasons, else what these begin with."""
+    import polars as pl
+
+    if part.height <= MOST_SORTS and (part["reason"] == part["reason"][0]).all():
+        return str(part["reason"][0])
+    here = sorts if part.height > sorts.height * 4 else sorts.filter(pl.col("reason").is_in(part["reason"].implode()))
+    if "sort" in part.columns:
+        here = here.filter(pl.col("sort") == part["sort"][0])
+    if here["pattern"].n_unique() == 1:
+        return str(here["pattern"][0])
+    return f"{here['sort'][0]}, and more"
 
 
 def _about(method: str) -> str:
