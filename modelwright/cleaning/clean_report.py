@@ -104,8 +104,9 @@ def pieces(cell: str | None, other: str | None = None) -> list[tuple[str, str]]:
     """
     if cell is None or cell == "":
         return [("none", "nothing" if cell is None else "empty")]
-    cut = _short(cell)
-    differs = _differing(cut, _short(other)) if other else set()
+    start = _start(cell, other)
+    cut = _short(("…" if start else "") + cell[start:])
+    differs = _differing(cut, _short(("…" if start else "") + other[start:])) if other else set()
     made: list[tuple[str, str]] = []
     for place, letter in enumerate(cut):
         edge = letter == " " and (place in (0, len(cut) - 1) or cut[place - 1] == " " or cut[place + 1] == " ")
@@ -116,6 +117,15 @@ def pieces(cell: str | None, other: str | None = None) -> list[tuple[str, str]]:
         else:
             made.append((kind, sign or letter))
     return made
+
+
+def _start(cell: str, other: str | None) -> int:
+    """Where to begin to show a long cell, so that what differs is seen: some letters before the first that does."""
+    if other is None or max(len(cell), len(other)) <= MOST_LETTERS:
+        return 0
+    pairs = enumerate(zip(cell, other, strict=False))
+    first = next((place for place, (one, two) in pairs if one != two), min(len(cell), len(other)))
+    return first - 30 if first > MOST_LETTERS // 2 else 0
 
 
 def _sign(letter: str) -> str:
