@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.common import ROOT, bar, measured_process, process
 
-N_ROWS, N_ROUNDS = 10_000_000, 2
+N_ROWS, N_ROUNDS = 10_000_000, 1
 N_ROWS_OF_ALL = 1_000_000
 WAYS = {
     "by hand": "by hand in Polars", "clean": "`clean`", "blanks": "`wright clean --methods blanks`",
