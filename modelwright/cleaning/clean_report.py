@@ -276,7 +276,8 @@ def _missing(history: History, cleaned: Cleaned) -> list[dict[str, Any]]:
         if (none or 0) + words > 0:
             told.append({
                 "key": name, "name": pieces(name), "empty": round(300 * (none or 0), 1), "words": round(300 * words, 1),
-                "share": f"{(none or 0) + words:.1%}", "of": f"{none or 0:.1%} empty, {words:.1%} in words or not readable",
+                "share": f"{(none or 0) + words:.1%}",
+                "of": f"{none or 0:.1%} empty, {words:.1%} in words or not readable",
             })  # fmt: skip
     told.sort(key=lambda one: -(one["empty"] + one["words"]))
     return told[:MOST_COLUMNS]
