@@ -52,9 +52,24 @@ def collect(arguments: list[str], terminal: Terminal, parser: Parser) -> None:
 def _gathered(
     spec: CollectSpec, name: str, store: Store, options: argparse.Namespace, terminal: Terminal
 ) -> Gathered:  # fmt: skip
-    from modelwright.collection.gathering import gather
+    from modelwright.collection.gathering import Gathered, gather
+    from modelwright.collection.locate import scheme_of
 
-    return gather(spec, name, store=store, watch=terminal.watch, keep=store.root / "raw")
+    keep = store.root / "raw"
+    live = tuple(source for source in spec.sources if scheme_of(source.source) == "stream")
+    if not live:
+        return gather(spec, name, store=store, watch=terminal.watch, keep=keep)
+    from modelwright.collection.streams.listening import listen
+    from modelwright.collection.streams.spec import seconds_of
+
+    rest = tuple(source for source in spec.sources if source not in live)
+    before = gather(spec.but(sources=rest), name, store=store, watch=terminal.watch, keep=keep) if rest else None
+    seconds = None if options.time is None else float(seconds_of(options.time))
+    after = listen(spec.but(sources=live), name, store=store, seconds=seconds, rows=options.rows, watch=terminal.watch,
+                   keep=keep)  # fmt: skip
+    if before is None:
+        return after
+    return Gathered(version=after.version, is_new=before.is_new or after.is_new, sources=before.sources + after.sources)
 
 
 def _source_settings() -> dict[str, str]:
@@ -71,7 +86,7 @@ def _asked(options: argparse.Namespace) -> tuple[CollectSpec, str]:
     """The sources and the dataset's name that the arguments say."""
     from modelwright.recipe import data_of, name_of, read_yaml
 
-    given = {name.removeprefix("source."): read_yaml(text) if name == "source.api" else text
+    given = {name.removeprefix("source."): read_yaml(text) if name in ("source.api", "source.stream") else text
              for name, text in vars(options).items() if name.startswith("source.") and text is not None}  # fmt: skip
     if not options.source.endswith((".yaml", ".yml")):
         spec = data_of({"source": options.source, **given})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -161,6 +162,11 @@ def _check(spec: CollectSpec) -> None:
     from modelwright.collection.locate import scheme_of
 
     for source in spec.sources:
+        if scheme_of(source.source) == "stream":
+            raise UserError(
+                "collection.gather", f"`{source.source}` is a stream, which is listened to.",
+                hint="`wright collect` does; in Python: modelwright.collection.streams.listen",
+            )  # fmt: skip
         if scheme_of(source.source) == "dataset":
             raise UserError(
                 "collection.gather", f"`{source.source}` is a dataset already.",
@@ -184,7 +190,7 @@ def key_of(source: SourceSpec) -> str:
         return f"{without_password(source.source)} {what}"
     from modelwright.collection.fetch import shown
 
-    return shown(source.source)
+    return re.sub(r"//[^@/]*@", "//", source.source) if scheme == "stream" else shown(source.source)
 
 
 def channel_of(source: SourceSpec) -> Channel:
@@ -266,7 +272,7 @@ def _pending(store: Store, spec: CollectSpec, base: Version, keys: list[str]) ->
     """The steps so far of this collection; one process at a time works on it."""
     mark = digest_of([keys, spec.to_plain()])[:16]
     folder = folder_of(store, base.name) / "pending" / mark
-    with _alone(folder.with_suffix(".lock"), base.name):
+    with alone(folder.with_suffix(".lock"), base.name):
         pending = _Pending(folder, base, keys)
         pending.load(store)
         yield pending
@@ -274,7 +280,7 @@ def _pending(store: Store, spec: CollectSpec, base: Version, keys: list[str]) ->
 
 
 @contextlib.contextmanager
-def _alone(lock: Path, name: str) -> Iterator[None]:
+def alone(lock: Path, name: str) -> Iterator[None]:
     """Let no other process do the same at once; the system frees the lock when a process dies."""
     import fcntl
 

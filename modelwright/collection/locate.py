@@ -13,7 +13,7 @@ from modelwright.core.errors import UserError
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
-def scheme_of(source: str) -> Literal["path", "web", "database", "dataset"]:
+def scheme_of(source: str) -> Literal["path", "web", "database", "dataset", "stream"]:
     """What kind of address a source is.
 
     >>> scheme_of("data/*.csv"), scheme_of("https://example.org/a.csv"), scheme_of("sqlite:///a.db")
@@ -23,6 +23,8 @@ def scheme_of(source: str) -> Literal["path", "web", "database", "dataset"]:
     """
     if source.startswith("dataset:"):
         return "dataset"
+    if source.startswith("watch:"):
+        return "stream"
     match = _SCHEME.match(source)
     if not match:
         return "path"
@@ -31,6 +33,8 @@ def scheme_of(source: str) -> Literal["path", "web", "database", "dataset"]:
         return "web"
     if scheme in ("sqlite", "postgresql", "postgres", "mysql", "mariadb"):
         return "database"
+    if scheme in ("mqtt", "mqtts", "kafka", "tcp"):
+        return "stream"
     raise UserError(
         "collection.scheme",
         f"an address of the kind `{scheme}://` is not read.",

@@ -53,6 +53,12 @@ def read_source(source: SourceSpec, around: Surroundings) -> Iterator[Piece]:
     from modelwright.collection.locate import scheme_of
 
     scheme = scheme_of(source.source)
+    if scheme == "stream":
+        raise UserError(
+            "collection.gather",
+            f"`{source.source}` is a stream: it has no end at which it would be a table.",
+            hint="`wright collect SOURCE --as NAME` makes versions of it; then read dataset:NAME",
+        )
     if scheme == "dataset":
         yield _of_version(source, around)
         return
