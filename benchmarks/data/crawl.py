@@ -84,7 +84,7 @@ def _whole(folder: Path) -> tuple[list[str], list[str]]:
         f"of {len(HOSTS)} hosts. Left out, by links: {_reasons(found)}. Walked again: {len(later)} requests, "
         f"{unchanged} of them conditional.",
         "",
-        "| in scope and missing | asked twice | disallowed and asked | other and private hosts asked | shortest gap, s |",
+        "| in scope, missing | asked twice | disallowed, asked | other and private hosts asked | shortest gap, s |",
         "|---|---|---|---|---|",
         f"| {missing} | {twice} | {forbidden} | {strangers} | {shortest_s:.4f} |",
     ]

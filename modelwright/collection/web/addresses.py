@@ -16,6 +16,7 @@ _TRACKING = re.compile(
 _SESSION_IN_PATH = re.compile(r";jsessionid=[^/?]*", re.I)
 _KEPT_IN_PATH = "/%:@!$&'()*+,;=~-._"
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+_PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")  # not global (RFC 6890), which Python 3.11 does not know of all
 
 
 def canonical(link: str, base: str = "") -> str | None:
@@ -88,6 +89,8 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if found.is_site_local:
             return False
+    elif found in _PROTOCOLS:
+        return False
     return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
 
 

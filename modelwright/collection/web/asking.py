@@ -178,7 +178,7 @@ class _Bounded(_LenientHTTP11ClientProtocol):
         if parser is not None and parser.state in (STATUS, HEADER):
             self._n_bytes += len(data)
             if self._n_bytes > MAX_HEADER_BYTES:
-                self.transport.loseConnection()  # type: ignore[union-attr]
+                self.transport.loseConnection()  # type: ignore[union-attr,misc]
                 return
         super().dataReceived(data)  # type: ignore[no-untyped-call]
 

@@ -13,7 +13,7 @@ from modelwright.collection.web.alike import first_alike, sketch
 from modelwright.collection.web.base import Crawled
 from modelwright.collection.web.language import language_of
 from modelwright.collection.web.links import charset_of
-from modelwright.collection.web.text import VERSION, extract
+from modelwright.collection.web.text import VERSION, Page, extract
 from modelwright.collection.web.warc import read_body
 
 if TYPE_CHECKING:
@@ -95,10 +95,28 @@ def _read(folder: Path, page: tuple[Any, ...]) -> dict[str, Any]:
         text = body.decode(charset or "utf-8", "replace")
         read = {"title": "", "text": text, "author": "", "date": "", "kind": "text", "language": language_of(text)}
     else:
-        found = extract(body.decode(charset, "replace") if charset else body, url)
+        found = _extracted(body.decode(charset, "replace") if charset else body, url)
         names = ("title", "text", "author", "date", "kind", "language")
         read = {name: getattr(found, name) for name in names}
     return {**read, "sketch": f"{sketch(read['text']):016x}"}
+
+
+def _extracted(content: str | bytes, url: str) -> Page:
+    """The main text; a page on which a parser stumbles has none, and does not end the walk."""
+    from lxml import etree  # type: ignore[import-untyped]
+
+    try:
+        return extract(content, url)
+    except (
+        etree.LxmlError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as problem:
+        return Page(text="", kind=type(problem).__name__, url=url)
 
 
 def _told(base: sqlite3.Connection, now: int) -> dict[str, Any]:

@@ -19,16 +19,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-WORDS = (
-    "harbour lantern river copper orchard winter letter engine violin meadow station bridge silver garden island "
-    "market candle forest window paper village mountain thunder bottle compass summer kitchen railway feather stone"
+WORDS = (  # noqa: SIM905
+    "harbour lantern river copper orchard winter letter engine violin meadow station bridge silver "
+    "garden island market candle forest window paper village mountain thunder bottle compass summer "
+    "kitchen railway feather stone"
 ).split()
 N_SLOW, N_SITEMAP, N_MOVED = 4, 10, 8
 TRAPS = (
     '<a href="/calendar/2024/05">calendar</a> <a href="/next/1">next</a> <a href="/circle/a/b/">circle</a>'
-    '<a href="/search?colour=red&size=1">search</a> <a href="javascript:alert(1)">x</a> <a href="data:text/html,x">y</a>'
+    '<a href="/search?colour=red&size=1">search</a> <a href="javascript:alert(1)">x</a> <a href="data:,x">y</a>'
     '<a href="http://10.0.0.7/">inside</a> <a href="http://2130706433/">this machine</a> <a href="http://[::1]/">six</a>'
-    '<a href="http://0177.0.0.1/">octal</a> <a href="https://elsewhere.test/">elsewhere</a> <a href="mailto:a@b.c">m</a>'
+    '<a href="http://0177.0.0.1/">octal</a> <a href="https://elsewhere.test/">e</a> <a href="mailto:a@b.c">@</a>'
     '<a href="/private/secret">no</a> <a href="/private/open/page">yes</a> <a href="/old.tmp">no</a>'
     '<a href="/loop/1">loop</a> <a href="/far/0">far</a> <a href="/inside/1">moved inside</a> <a href="/inside/2">6</a>'
     '<a href="/quiet">noindex</a> <a href="/deadend">nofollow</a> <a href="/file.pdf">pdf</a> <a href="/gone">gone</a>'
@@ -200,7 +201,8 @@ async def main() -> None:
     """Serve until killed."""
     site = Site(int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3]))
     server = await asyncio.start_server(site.serve, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
     await server.serve_forever()
 
 

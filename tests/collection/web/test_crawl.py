@@ -36,7 +36,7 @@ def serving(answers: dict[str, Answer | bytes], *, secure: Path | None = None) -
         protocol_version = "HTTP/1.1"
         wbufsize = -1
 
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             asked.append(self.path)
             answer = answers.get(self.path)
             if callable(answer):
