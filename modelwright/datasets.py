@@ -60,11 +60,11 @@ def _gathered(
     if not live:
         return gather(spec, name, store=store, watch=terminal.watch, keep=keep)
     from modelwright.collection.streams.listening import listen
-    from modelwright.collection.streams.spec import seconds_of
+    from modelwright.collection.streams.spec import duration_s
 
     rest = tuple(source for source in spec.sources if source not in live)
     before = gather(spec.but(sources=rest), name, store=store, watch=terminal.watch, keep=keep) if rest else None
-    seconds = None if options.time is None else float(seconds_of(options.time))
+    seconds = None if options.time is None else duration_s(options.time)
     after = listen(spec.but(sources=live), name, store=store, seconds=seconds, rows=options.rows, watch=terminal.watch,
                    keep=keep)  # fmt: skip
     if before is None:
@@ -84,10 +84,13 @@ def _source_settings() -> dict[str, str]:
 
 def _asked(options: argparse.Namespace) -> tuple[CollectSpec, str]:
     """The sources and the dataset's name that the arguments say."""
-    from modelwright.recipe import data_of, name_of, read_yaml
+    from modelwright.recipe import data_of, name_of
 
-    given = {name.removeprefix("source."): read_yaml(text) if name in ("source.api", "source.stream") else text
-             for name, text in vars(options).items() if name.startswith("source.") and text is not None}  # fmt: skip
+    given = {
+        name.removeprefix("source."): _setting(name.removeprefix("source."), text)
+        for name, text in vars(options).items()
+        if name.startswith("source.") and text is not None
+    }
     if not options.source.endswith((".yaml", ".yml")):
         spec = data_of({"source": options.source, **given})
         return spec, options.name or name_of(spec)
@@ -99,6 +102,15 @@ def _asked(options: argparse.Namespace) -> tuple[CollectSpec, str]:
     from modelwright.collection.fingerprint import relative_to
 
     return relative_to(spec, path.parent), options.name or str(plain.get("name", path.stem))
+
+
+def _setting(name: str, text: str) -> Any:
+    """An option's text as the setting takes it: names with commas between, settings as YAML, else as it is."""
+    from modelwright.recipe import read_yaml
+
+    if name == "columns":
+        return [one.strip() for one in text.strip("[]").split(",")]
+    return read_yaml(text) if name in ("api", "stream") else text
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -282,12 +283,13 @@ def _pending(store: Store, spec: CollectSpec, base: Version, keys: list[str]) ->
 @contextlib.contextmanager
 def alone(lock: Path, name: str) -> Iterator[None]:
     """Let no other process do the same at once; the system frees the lock when a process dies."""
-    import fcntl
-
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.name == "posix":
+                import fcntl
+
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
                 "versions.busy", f"another process is collecting these sources into {name!r} now.",

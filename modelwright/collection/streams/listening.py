@@ -8,6 +8,8 @@ far the spool was taken. So a kill, at any moment, loses nothing and doubles not
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -46,6 +48,7 @@ class _Stream:
     spec: StreamSpec
     key: str
     receiver: Receiver
+    base: Version
     state: dict[str, Any]
     spool: Spool | None
     waiting: list[Message] = field(default_factory=list)
@@ -68,7 +71,7 @@ class _Stream:
             n_marks = MOST_IDS if spec.id else MOST_PACKETS
             spool = Spool(folder, int(state.get("spool", 0)), int(state.get("at", 0)), n_marks)
             waiting = spool.open()
-        return cls(source, spec, key, receiver, state, spool, waiting, time.monotonic())
+        return cls(source, spec, key, receiver, base, state, spool, waiting, time.monotonic())
 
     def look(self, seconds: float) -> None:
         """Take what has come: it is on the disk when this returns, and acknowledged."""
@@ -154,16 +157,32 @@ def listen(
             streams.append(_Stream.open(source, store, base))
             stack.callback(streams[-1].receiver.close)
         folders = [_Folder(source, spec, name, store, keep) for source in spec.sources if source not in live]
-        try:
-            for _ in _until(seconds, rows, streams, folders):
-                _turn(streams, folders, store, name, tell)
-        except KeyboardInterrupt:
-            tell({"stage": "collection", "event": "note", "text": "stopping: what waits is committed"})
+        stop = stack.enter_context(_stopped())
+        for _ in _until(seconds, rows, streams, folders):
+            if stop.is_set():
+                tell({"stage": "collection", "event": "note", "text": "stopping: what waits is committed"})
+                break
+            _turn(streams, folders, store, name, tell)
         for stream in streams:
             _commit(stream, store, name, tell)
     version = newest(store, name)
     came = [_came(stream) for stream in streams] + [folder.came() for folder in folders]
     return Gathered(version=version, is_new=version.number > base.number, sources=tuple(came))
+
+
+@contextlib.contextmanager
+def _stopped() -> Iterator[threading.Event]:
+    """Set by Ctrl-C or a polite end of the process: a commit that is under way is finished first."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _until(
@@ -211,9 +230,8 @@ def _commit(stream: _Stream, store: Store, name: str, tell: Callable[[Mapping[st
     counts = (("late", made.n_late), ("out of order", made.n_out_of_order), ("unreadable", made.n_unreadable))
     odd = tuple(f"{count:,} readings were {what}" for what, count in counts if count)
     arrival = Arrival(source=stream.key, origins=(origin,), written=written)
-    base = newest(store, name)
-    version = commit(store, Change(base=base, arrivals=(arrival,), cursors={stream.key: state}, told=odd))
-    stream.state, stream.waiting = state, []
+    version = commit(store, Change(base=stream.base, arrivals=(arrival,), cursors={stream.key: state}, told=odd))
+    stream.base, stream.state, stream.waiting = version, state, []
     stream.n_added += written.n_rows
     if stream.spool is not None:
         stream.spool.settle(state)

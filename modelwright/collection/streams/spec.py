@@ -7,9 +7,23 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from modelwright.core.errors import UserError
 from modelwright.core.spec import Spec
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def duration_s(text: str) -> float:
+    """A time such as 60s in seconds. Raises `UserError("collection.time")`.
+
+    >>> duration_s("1m"), duration_s("2.5")
+    (60.0, 2.5)
+    """
+    found = seconds_of(text)
+    try:
+        return float(found)
+    except ValueError:
+        raise UserError("collection.time", f"{text!r} is no time.", hint="write 60s, 5m or 1h") from None
 
 
 def seconds_of(text: Any) -> Any:
