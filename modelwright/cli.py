@@ -42,6 +42,7 @@ From a raw table to a served model that stays healthy.
   wright list                            runs, packages and what they scored
   wright show NAME                       a run, model or package as a page; --changes for what was cleaned
   wright clean data.csv                  find and mend wrong cells, with a report; every change can be taken back
+  wright match left.csv right.csv        the rows that are the same thing, doubtful ones on a page
   wright undo NAME -o raw.csv            the raw table back, cell for cell
   wright gc                              free what nothing names
 
@@ -365,6 +366,12 @@ def _clean(arguments: list[str], terminal: Terminal) -> None:
     clean(arguments, terminal, _parser)
 
 
+def _match(arguments: list[str], terminal: Terminal) -> None:
+    from modelwright.cleaning.matching.commands import match_command
+
+    match_command(arguments, terminal, _parser)
+
+
 def _package_path(options: argparse.Namespace) -> Path:
     """The file of a package: a path as it is, a name through the store."""
     if options.name.endswith(".wright") or Path(options.name).is_file():
@@ -457,6 +464,7 @@ COMMANDS: dict[str, Callable[[list[str], Terminal], None]] = {
     "run": _run,
     "plan": _plan,
     "clean": _clean,
+    "match": _match,
     "predict": _predict,
     **{
         name: _operate(name)

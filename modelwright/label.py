@@ -181,8 +181,9 @@ def _gold(path: str | None, data: Dataset, spec: LabelSpec) -> dict[int, Any]:
 
     frame = _collected(path).frame.drop(ROW_ID)
     target = next((one for one in (spec.target, "label", "value") if one in frame.columns), None)
-    key = next((one for one in ("row", *frame.columns) if one in (*data.schema.names, "row") and one != target), None)
-    if target is None or key is None or key not in frame.columns:
+    keys = [one for one in frame.columns if one == "row" or (one in data.schema and one != target)]
+    key = "row" if "row" in keys else next(iter(keys), None)
+    if target is None or key is None:
         raise UserError(
             "labelling.gold", f"{path} needs the label (`{spec.target}`) and `row`, or a column that the data has too.",
             hint=f"its columns are {', '.join(frame.columns[:20])}",

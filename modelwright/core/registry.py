@@ -43,6 +43,8 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "signals": Entry("modelwright.cleaning.signals.checks:MEND"),
         "denoising": Entry("modelwright.cleaning.signals.denoising:MEND"),
         "label_errors": Entry("modelwright.cleaning.labels.mending:MEND"),
+        "fuzzy_duplicates": Entry("modelwright.cleaning.matching.fuzzy:MEND"),
+        "near_duplicate_texts": Entry("modelwright.cleaning.matching.near:MEND"),
     },
     "sequences": {"window": Entry("modelwright.sequences.base:window")},
     "labelling": {"join": Entry("modelwright.labelling.joining:join")},

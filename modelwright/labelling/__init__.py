@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelwright.labelling.base import Labels, LabelSpec
-    from modelwright.labelling.join import join
+    from modelwright.labelling.joining import join
     from modelwright.labelling.people import Person, read_team, token_of
     from modelwright.labelling.server import serve_labelling
     from modelwright.labelling.settle import labels
     from modelwright.labelling.store import Project, create, open_project
 
 _WHERE = {
-    "LabelSpec": "base", "Labels": "base", "join": "join", "Person": "people", "read_team": "people",
+    "LabelSpec": "base", "Labels": "base", "join": "joining", "Person": "people", "read_team": "people",
     "token_of": "people", "serve_labelling": "server", "labels": "settle", "Project": "store", "create": "store",
     "open_project": "store",
 }  # fmt: skip

@@ -45,10 +45,11 @@ def label_here(project: Project, person: str, *, read: TextIO = sys.stdin, write
             with project.transaction():
                 if said == "z":
                     if past:
-                        row, n_kept = past.pop(), max(0, n_kept - 1)
-                        desk.undo(person, row, key=uuid.uuid4().hex)
+                        row = past.pop()
+                        n_kept -= desk.undo(person, row, key=uuid.uuid4().hex) is not None
                 elif said == "s":
                     desk.skip(person, row, key=uuid.uuid4().hex, took_s=took_s)
+                    past.append(row)
                     row = None
                 elif value is None:
                     _line(write, f"{said!r} is no class")

@@ -55,9 +55,16 @@ def found_columns(data: Dataset, spec: LabelSpec) -> LabelSpec:
             hint="name them: --columns left,right",
         )  # fmt: skip
     types = data.table.collect_schema()
-    short = [name for name in names if name not in columns and _is_short(types[name])]
+    told = _naming(data) if spec.kind in _MEDIA else ""  # a file's name stands above it
+    short = [name for name in names if name not in (*columns, told) and _is_short(types[name])]
     show = spec.show if spec.show is not None else tuple(short[:_MOST_SHOWN_COLUMNS])
     return spec.but(columns=columns, show=tuple(name for name in show if name not in columns))
+
+
+def _naming(data: Dataset) -> str:
+    """The column that names a row for people, or ""."""
+    ids = [*(name for name in ("file", "name", "id") if name in data.schema), *data.schema.of_role("id"), ""]
+    return ids[0]
 
 
 def _is_short(dtype: Any) -> bool:
@@ -110,8 +117,7 @@ def _two_sides(names: Sequence[str]) -> Iterator[str]:
 def shown_rows(data: Dataset, spec: LabelSpec) -> Iterator[Shown]:
     """Every row as it is shown, in the table's order; a few hundred rows are in memory at a time."""
     columns = list(dict.fromkeys([*spec.columns, *(spec.show or ())]))
-    ids = [*(name for name in ("file", "name", "id") if name in data.schema), *data.schema.of_role("id"), ""]
-    naming = ids[0]
+    naming = _naming(data)
     wanted = list(dict.fromkeys([ROW_ID, *columns, *([naming] if naming else [])]))
     table = data.table.select(wanted)
     for start in range(0, data.n_rows, ROWS_AT_ONCE):

@@ -20,6 +20,7 @@ RUNTIME = sorted((ROOT / "runtime" / "modelwright_runtime").rglob("*.py"))
 STAGES = (
     "collection",
     "cleaning",
+    "labelling",
     "sequences",
     "splitting",
     "features",
@@ -53,6 +54,7 @@ BROAD_AT_THE_EDGE = {
     "modelwright/cli.py": "a person never sees a traceback: it is written to a file and told",
     "modelwright/collection/web/asking.py": "whatever a server does ends its own request only; it is told by a word",
     "modelwright/tracking/line.py": "a tracker's library may raise anything; it is told, and the run goes on",
+    "modelwright/labelling/service.py": "a defect on one request is logged and answered 500; the server lives on",
     "runtime/modelwright_runtime/batching.py": "one request's defect must not take the others of its batch along",
     "runtime/modelwright_runtime/service.py": "a defect on one request is logged and answered 500; the server lives on",
     "runtime/modelwright_runtime/http.py": "a defect on one request is logged and answered 500; the server lives on",

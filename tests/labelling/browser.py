@@ -92,7 +92,7 @@ class Browser:
         """Wait until a script says something true; what it says."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
-            if found := self.tell(script):
+            if found := self.tell(f"(() => {{ try {{ return {script}; }} catch {{ return null; }} }})()"):
                 return found
             time.sleep(0.02)
         raise AssertionError(f"{script} stayed false: {self.tell('document.body.innerText')[:500]} {self.log}")

@@ -5,7 +5,6 @@ Reference: Redmon et al. (2016), "You only look once" (the darknet format).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -19,10 +18,12 @@ _NAMES = ("classes.txt", "obj.names", "labels.txt")
 
 def write(labelled: Sequence[Labelled], project: Project) -> dict[str, bytes]:
     """`labels/NAME.txt` for each picture, and `data.yaml`. Masks must be polygons: the format has no others."""
+    import yaml
+
     need_kind(project, "yolo", "boxes", "masks")
     numbers = {name: number for number, name in enumerate(project.spec.classes)}
-    names = "".join(f"  {number}: {json.dumps(name)}\n" for name, number in numbers.items())
-    files = {"data.yaml": f"path: .\ntrain: images\nnames:\n{names}".encode()}
+    about = {"path": ".", "train": "images", "names": {number: name for name, number in numbers.items()}}
+    files = {"data.yaml": yaml.safe_dump(about, sort_keys=False).encode()}
     for one in labelled:
         if one.size is None:
             continue

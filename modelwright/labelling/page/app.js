@@ -84,8 +84,8 @@ export function mediaOf(task, place) {
 }
 
 function next() {
-  state.task = null;
-  const task = state.queue.shift();
+  const task = state.queue.shift() ?? null;
+  state.task = task; // before more is asked for: the server would give it again
   if (state.queue.length < FEW && !state.ended) {
     const filling = fill();
     if (!task) { filling.then(() => { if (state.queue.length) next(); else rest(); }); return; }

@@ -10,7 +10,7 @@ export function view(given) {
   box.className = "canvas";
   box.replaceChildren(canvas);
   const more = moreTable(task.more);
-  if (more && project.kind === "image") box.append(make("div", { class: "below" }, more));
+  if (more) box.append(make("div", { class: "below" }, more));
 
   const tool = project.kind === "boxes" ? boxTool(given, eye, draw) : project.kind === "masks" ? maskTool(given, eye, draw) : null;
   const [cell] = task.main;
@@ -82,7 +82,7 @@ export function view(given) {
   const unfit = fitted(canvas, draw);
 
   return {
-    hint: tool?.hint ?? "wheel zooms, 0 fits",
+    hint: tool?.hint ?? "the wheel zooms, = fits",
     keys: [...(tool?.keys ?? []), ["+ −", "nearer, farther; the wheel too"], ["Space", "held: move the picture"], ["=", "fit the window"]],
     value: () => (eye.image ? tool?.value() : undefined),
     classed: (number) => tool?.classed?.(number),

@@ -48,7 +48,6 @@ async function oneCase({ row, answers }, project, { make: makeView, toast }) {
       shown.replaceChildren();
       const inner = make("div", { class: "inner" });
       inner.style.height = "20rem";
-      inner.style.position = "relative";
       shown.append(inner);
       makeView({ task: { ...task, suggestion: undefined }, value, project, box: inner, tools: make("div"), media, chosen: () => 0, choose() {}, submit() {}, refresh() {}, toast });
     };

@@ -12,9 +12,6 @@ export function view(given) {
   box.replaceChildren(canvas);
   const more = moreTable(task.more);
   if (more) box.append(make("div", { class: "below" }, more));
-  if (isSound) sound();
-  else series();
-
   function trouble(text) {
     box.className = "";
     box.replaceChildren(make("p", { class: "trouble", textContent: `${text}: skip the row with s` }));
@@ -63,7 +60,7 @@ export function view(given) {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
     if (!state.samples) return;
-    const top = 40, bottom = height - (more ? height * 0.3 : 40);
+    const top = 40, bottom = height - 40;
     const band = (from, to, tint, alpha) => {
       context.globalAlpha = alpha;
       context.fillStyle = tint;
@@ -203,6 +200,8 @@ export function view(given) {
     return false;
   }
 
+  if (isSound) sound();
+  else series();
   const unfit = fitted(canvas, draw);
   return {
     key, classed, hint: isSound ? "Space plays; a class is of the whole, or of the part that you mark" : "a class is of the whole, or of the part that you mark",
