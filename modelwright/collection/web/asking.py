@@ -80,6 +80,7 @@ def settings_of(spec: WebSpec, plan: object) -> dict[str, Any]:
         "HTTPPROXY_ENABLED": False,
         "TELNETCONSOLE_ENABLED": False,
         "LOG_ENABLED": False,
+        "LOG_INSTALL_ROOT_HANDLER": False,
     }
 
 

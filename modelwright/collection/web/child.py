@@ -71,7 +71,7 @@ def main() -> int:
         tell("error", code="crawl.busy")
         return 2
     try:
-        process = AsyncCrawlerProcess(settings_of(spec, Plan(spec, frontier)), install_root_handler=False)
+        process = AsyncCrawlerProcess(settings_of(spec, Plan(spec, frontier)))
         process.crawl(Walker)
         process.start()
     except UserError as problem:
