@@ -135,13 +135,28 @@ def gather(
     ...     first.version.label, first.is_new, again.version.label, again.is_new
     ('tea@1', True, 'tea@1', False)
     """
+    _check(spec)
+    first, was_begun = _round(spec, name, store, watch, keep)
+    if not was_begun:
+        return first
+    second, _ = _round(spec, name, store, watch, keep)  # sources may have grown since they were read to their end
+    return Gathered(
+        version=second.version, is_new=first.is_new or second.is_new,
+        sources=tuple(_summed(one, two) for one, two in zip(first.sources, second.sources, strict=True)),
+    )  # fmt: skip
+
+
+def _round(
+    spec: CollectSpec, name: str, store: Store, watch: Watch | None, keep: Path | str | None
+) -> tuple[Gathered, bool]:  # fmt: skip
+    """Read every source to its end and commit; and whether a collection that was broken off was gone on with."""
     from modelwright.collection.reader import Surroundings
 
-    _check(spec)
     base = newest(store, check_dataset_name(name))
     around = Surroundings.of(spec, keep=keep, watch=watch, store=store)
     keys = [key_of(source) for source in spec.sources]
     with _pending(store, spec, base, keys) as pending:
+        was_begun = bool(pending.steps or pending.done)
         for source, key in zip(spec.sources, keys, strict=True):
             state = pending.state(key, base)
             if state is None:
@@ -151,7 +166,7 @@ def gather(
                 pending.keep(key, step)
                 around.tell("gathered", name=key, rows=sum(one.written.n_rows for one in step.arrivals))
             pending.keep(key, None)
-        return _committed(store, base, pending)
+        return _committed(store, base, pending), was_begun
 
 
 def _check(spec: CollectSpec) -> None:
@@ -302,7 +317,7 @@ def _committed(store: Store, base: Version, pending: _Pending) -> Gathered:
     """All steps as one version; none when nothing came and nothing left."""
     steps = [step for _, step in pending.steps]
     cursors = {key: step.state or {} for key, step in pending.steps if step.state is not None or step.is_work}
-    came = tuple(_came(key, pending.of(key)) for key in pending.done)
+    came = tuple(_came(key, pending.of(key)) for key in pending.keys)
     if not any(step.is_work for step in steps):
         return Gathered(version=base, is_new=False, sources=came)
     change = Change(
@@ -311,6 +326,12 @@ def _committed(store: Store, base: Version, pending: _Pending) -> Gathered:
         told=tuple(line for step in steps for line in step.told),
     )  # fmt: skip
     return Gathered(version=commit(store, change), is_new=True, sources=came)
+
+
+def _summed(one: Came, two: Came) -> Came:
+    """What a source brought in two rounds; what was passed over is told as the second one found it."""
+    return Came(source=one.source, n_added=one.n_added + two.n_added, n_removed=one.n_removed + two.n_removed,
+                skipped=two.skipped, told=(*one.told, *two.told))  # fmt: skip
 
 
 def _came(key: str, steps: tuple[Step, ...]) -> Came:
