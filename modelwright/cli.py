@@ -217,7 +217,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     if top["target"] is None:
         raise UserError(
             "cli.target", f"--target is needed: which column of {options.source} is to be predicted?",
-            hint=_columns_hint(options.source),
+            hint=_columns_hint(options.source, options.store),
         )  # fmt: skip
     return Recipe.from_plain({**changes, **top, "data": _data(options.source, changes.pop("data", {}))})
 
@@ -253,11 +253,12 @@ def _data(source: str, settings: dict[str, Any]) -> Any:
     return data_of({"sources": {"source": source, **about_source}, **settings})
 
 
-def _columns_hint(source: str) -> str:
+def _columns_hint(source: str, store: str) -> str:
     """The columns to choose a target from, if they can be read quickly."""
     from modelwright.collection.base import collect
+    from modelwright.core.store import Store
 
-    names = collect(source).schema.names
+    names = collect(source, store=Store.open(store) if source.startswith("dataset:") else None).schema.names
     return f"its columns are {', '.join(names[:30])}{' ...' if len(names) > 30 else ''}"
 
 

@@ -400,7 +400,7 @@ def test_kills_while_listening_lose_and_double_nothing(broker: int, store: Store
     n_rows = 300
     publishing = threading.Thread(target=publish, args=(client, range(n_rows), 0.02))
     publishing.start()
-    for kill in range(4):
+    for kill in range(5):
         child = collecting(store, source, "--stream", "{every: 0.15, rows: 40}")
         before, deadline = newest(store, "plant").number, time.monotonic() + 30
         while newest(store, "plant").number == before and time.monotonic() < deadline:
@@ -418,7 +418,7 @@ def test_kills_while_collecting_lose_and_double_nothing(store: Store, tmp_path: 
     folder = tmp_path / "many"
     folder.mkdir()
     n_files = 0
-    for kill in range(4):
+    for kill in range(5):
         for _ in range(15):
             (folder / f"{n_files:04d}.csv").write_text(f"n,text\n{n_files},{'x' * 50}\n")
             n_files += 1
