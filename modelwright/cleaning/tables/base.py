@@ -60,8 +60,8 @@ def propose(
         return Findings.of()
     raw, frame = frame, _empty_as_missing(frame.drop(ROW_ID))
     changes = []
-    for step in (_forms, _spills):
-        made = step(frame)
+    for step in (_swaps, _forms, _spills):
+        made = step(frame, spec)
         changes.append(made)
         frame = _applied(frame, made)
         tell({"stage": "mending", "event": "progress", "method": NAME, "text": "forms", "n_found": made.height})
@@ -112,7 +112,19 @@ def _none() -> pl.DataFrame:
     return pl.DataFrame(schema=dict(zip(_CHANGE, types, strict=True)))
 
 
-def _forms(frame: pl.DataFrame) -> pl.DataFrame:
+def _swaps(frame: pl.DataFrame, spec: WrongCellsSpec) -> pl.DataFrame:
+    """Cells that changed places."""
+    import polars as pl
+
+    from modelwright.cleaning.tables.coded import code
+    from modelwright.cleaning.tables.markers import without_markers
+    from modelwright.cleaning.tables.swapped import swapped
+
+    found = swapped([code(without_markers(frame[name])) for name in _texts(frame)], max(0.9, spec.least))
+    return pl.DataFrame(found, schema=_none().schema, orient="row")
+
+
+def _forms(frame: pl.DataFrame, spec: WrongCellsSpec) -> pl.DataFrame:
     """What is written in another form than the rest of its column."""
     import polars as pl
 
@@ -128,7 +140,7 @@ def _forms(frame: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(found)
 
 
-def _spills(frame: pl.DataFrame) -> pl.DataFrame:
+def _spills(frame: pl.DataFrame, spec: WrongCellsSpec) -> pl.DataFrame:
     """Cells that hold the next one too."""
     import polars as pl
 
@@ -148,9 +160,10 @@ def _by_context(frame: pl.DataFrame, spec: WrongCellsSpec) -> tuple[pl.DataFrame
 
     from modelwright.cleaning.tables.cells import examine
     from modelwright.cleaning.tables.coded import code
+    from modelwright.cleaning.tables.markers import without_markers
     from modelwright.cleaning.tables.reasons import change, flag
 
-    columns = [code(frame[name]) for name in frame.columns]
+    columns = [code(without_markers(frame[name])) for name in frame.columns]
     verdicts, _ = examine(columns)
     by_name = {column.name: column for column in columns}
     changes: list[tuple[Any, ...]] = []

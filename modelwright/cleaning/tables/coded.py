@@ -42,15 +42,6 @@ class Coded:
         return int(self.counts.sum())
 
     @cached_property
-    def patterns(self) -> dict[str, int]:
-        """Rows by the shape of their text: letters, digits and blanks in runs, the rest as it stands."""
-        found: dict[str, int] = {}
-        for value, count in zip(self.values, self.counts.tolist(), strict=True):
-            shape = shape_of(value)
-            found[shape] = found.get(shape, 0) + count
-        return found
-
-    @cached_property
     def once(self) -> float:
         """Share of the rows whose text no other row has: the chance that the next text is a new one (Good and
         Turing)."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LEAST_NUMBERS = 20
 NEARLY_ALL = 0.98
+RARE = 0.05  # of the cells
 
 
 def markers(frame: pl.DataFrame, column: str) -> dict[str, Put]:
@@ -38,3 +39,20 @@ def markers(frame: pl.DataFrame, column: str) -> dict[str, Put]:
         return {}
     why = f"no number, in a column of {n_numbers:,} numbers; elsewhere this table leaves cells without a value empty"
     return {text: Put(None, f"'{text}' is {why}", 0.97) for text in words}
+
+
+def without_markers(cells: pl.Series) -> pl.Series:
+    """A column in which rare words for "no value" are missing; a frequent one may be an answer, and stays.
+
+    >>> import polars as pl
+    >>> without_markers(pl.Series("wood", ["?"] + ["oak"] * 40))[0] is None
+    True
+    """
+    import polars as pl
+
+    if cells.dtype != pl.String:
+        return cells
+    folded = cells.str.strip_chars().str.to_lowercase()
+    said = folded.filter(folded.is_in(WORDS_AMONG_NUMBERS)).value_counts(name="__n__")
+    rare = said.filter(pl.col("__n__") <= RARE * cells.len())[cells.name]
+    return cells.set(folded.is_in(rare.implode()).fill_null(False), None) if rare.len() else cells

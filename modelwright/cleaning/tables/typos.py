@@ -29,6 +29,7 @@ MOST_RARE, MOST_FREQUENT = 5000, 3000
 MOST_ASKED = 300  # frequent texts whose neighbours are counted
 MOST_TRIED, MOST_MEANT = 300, 20  # frequent texts for one rare text: compared letter by letter, and kept
 NUMBERS = 0.9
+ABOUT = 20  # times as frequent is not about as frequent
 REPEATED = 0.1  # of the mistakes are made again and again, or copied
 LEAST_FREQUENT = 3
 OFF_SHAPE = 0.05  # how much rarer a right text is that has the shape of no frequent one
@@ -137,7 +138,8 @@ def near(column: Coded) -> Near:
     rare = rare[np.argsort(column.counts[rare], kind="stable")][:MOST_RARE]
     index = _Index([column.values[place] for place in frequent])
     asked = index.texts[: len(frequent) : max(1, len(frequent) // MOST_ASKED)]
-    n_near = sum(1 for text in asked if index.near(text, most=1))
+    wanted, counts = set(asked), column.counts[frequent].tolist()
+    n_near = sum(1 for place, text in enumerate(index.texts) if text in wanted and _has_equal(index, place, counts))
     shapes: dict[str, int] = {}
     for place in frequent.tolist():
         shape = shape_of(column.values[place])
@@ -146,12 +148,17 @@ def near(column: Coded) -> Near:
     for place in rare.tolist():
         if column.numeric >= NUMBERS and is_number(column.values[place]):
             continue  # among numbers a neighbour is a neighbour, and no sign of a mistake
-        counts = column.counts[place]
         close = [int(frequent[one]) for one in index.near(column.values[place])]
-        close = [one for one in close if column.counts[one] >= LEAST_FREQUENT * counts]
+        close = [one for one in close if column.counts[one] >= LEAST_FREQUENT * column.counts[place]]
         if close:
             found[place] = tuple(close)
     return Near(found, (n_near + 0.5) / (len(asked) + 4), frozenset(shapes))
+
+
+def _has_equal(index: _Index, place: int, counts: list[int]) -> bool:
+    """Whether a frequent text has a neighbour about as frequent: a mistake that is made often is no such."""
+    near_by = index.near(index.texts[place], most=1)
+    return any(max(counts[one], counts[place]) < ABOUT * min(counts[one], counts[place]) for one in near_by)
 
 
 def junk(column: Coded, close: Near, channel: Channel, wrong: float, prior: float) -> np.ndarray:
