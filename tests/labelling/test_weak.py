@@ -1,4 +1,4 @@
-"""Weak supervision: rules over real messages, a label model that finds planted accuracies, self-training that judges."""
+"""Weak supervision: rules over real messages, planted accuracies found again, self-training that judges itself."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_rules_over_real_messages(shared_data: Path) -> None:
     soft, counted = combine(said), combine(said, WeakSpec(method="majority"))
     right = [(found.posterior.argmax(axis=1) == true)[found.covered].mean() for found in (soft, counted)]
     assert right[0] >= right[1]
-    assert right[0] > 0.93
+    assert right[0] > 0.92
     table = said.table(true)
     assert table["coverage"].min() > 0.01
     assert (table["conflicts"] <= table["overlaps"]).all()
