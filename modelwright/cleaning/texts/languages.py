@@ -9,7 +9,7 @@ from modelwright.cleaning.findings import Findings
 from modelwright.cleaning.mend import Method, NoSettings
 from modelwright.cleaning.texts.columns import flagged_cells, prose_columns
 from modelwright.core.data import Dataset
-from modelwright.core.language import language_of
+from modelwright.language import language_of
 from modelwright.core.values import Watch
 
 if TYPE_CHECKING:

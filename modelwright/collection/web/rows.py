@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from modelwright.collection.web.alike import first_alike, sketch
 from modelwright.collection.web.base import Crawled
-from modelwright.collection.web.language import language_of
 from modelwright.collection.web.links import charset_of
 from modelwright.collection.web.text import VERSION, Page, extract
 from modelwright.collection.web.warc import read_body
+from modelwright.language import language_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -93,7 +93,7 @@ def _read(folder: Path, page: tuple[Any, ...]) -> dict[str, Any]:
     charset = charset_of({"content-type": kind or ""})
     if (kind or "").startswith("text/plain"):
         text = body.decode(charset or "utf-8", "replace")
-        read = {"title": "", "text": text, "author": "", "date": "", "kind": "text", "language": language_of(text)}
+        read = {"title": "", "text": text, "author": "", "date": "", "kind": "text", "language": language_of(text)[0]}
     else:
         found = _extracted(body.decode(charset, "replace") if charset else body, url)
         names = ("title", "text", "author", "date", "kind", "language")

@@ -10,7 +10,7 @@ from typing import Any
 
 from modelwright.collection.web.about import Head, head_of, words_of
 from modelwright.collection.web.addresses import canonical
-from modelwright.collection.web.language import language_of
+from modelwright.language import language_of
 
 VERSION = 1
 """Raised by hand when texts change: pages that were read by an older version are read again."""
@@ -90,7 +90,7 @@ def extract(html: bytes | str, url: str = "") -> Page:
         title=head.title,
         author=head.author,
         date=head.date,
-        language=language_of(text, head.language),
+        language=language_of(text)[0] or head.language.strip().lower()[:2],
         kind=head.kind,
         url=url,
         references=references,

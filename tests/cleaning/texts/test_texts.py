@@ -25,7 +25,7 @@ from modelwright.cleaning.texts.spelling import SpellingSpec
 from modelwright.cleaning.texts.spelling import propose as spelling
 from modelwright.core import registry
 from modelwright.core.data import ROW_ID, Column, Dataset, Schema
-from modelwright.core.language import language_of
+from modelwright.language import language_of
 from modelwright.testing.mending import check_mending
 
 METHODS = ("encoding", "masking", "spelling", "boilerplate", "language", "text_quality")
