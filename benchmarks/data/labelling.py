@@ -83,8 +83,15 @@ class Annotator(threading.Thread):
             queue += tasks  # type: ignore[operator]
 
 
-def served(folder: Path) -> tuple[list[Annotator], float, float, int, float]:
-    """Ten annotators do all tasks: the clients, seconds of it, seconds and bytes of the export, the server's CPU."""
+def cpu_of(process: int) -> float:
+    """Seconds that a process has been on a CPU."""
+    parts = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(parts[11]) + int(parts[12])) / 100
+
+
+def served(folder: Path) -> tuple[list[Annotator], float, float, int, tuple[float, float]]:
+    """Ten annotators do all tasks: the clients, seconds of it, seconds and bytes of the export, the server's CPU for
+    both."""
     names = [f"p{number}: annotator\n" for number in range(N_PEOPLE)]
     (folder / "team.yaml").write_text("".join([*names, "head: owner\n"]))
     command = [*WRIGHT, "label", "texts", "--team", "team.yaml", "--json"]
@@ -99,6 +106,7 @@ def served(folder: Path) -> tuple[list[Annotator], float, float, int, float]:
         for one in people:
             one.join()
         labelled_s = time.perf_counter() - began
+        cpu_s = cpu_of(server.pid)
         head = Annotator(opened[-1]["address"])
         connection = http.client.HTTPConnection("127.0.0.1", head.port)
         began = time.perf_counter()
@@ -107,9 +115,7 @@ def served(folder: Path) -> tuple[list[Annotator], float, float, int, float]:
         body = response.read()
         export_s = time.perf_counter() - began
         assert response.status == 200 and body.count(b"\n") == N_TASKS + 1, body[:300]
-        cpu = Path(f"/proc/{server.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        cpu_s = (int(cpu[11]) + int(cpu[12])) / 100
-        return people, labelled_s, export_s, len(body), cpu_s
+        return people, labelled_s, export_s, len(body), (cpu_s, cpu_of(server.pid) - cpu_s)
     finally:
         server.terminate()
         server.wait(timeout=30)
@@ -145,9 +151,10 @@ def measure() -> tuple[list[str], list[str]]:
         f"| the same without a pause | "
         f"{p50:.1f}, {p95:.1f}, {p99:.1f} ms |",
         f"| {len(kept):,} labels, each synced to the disk before it was answered | {labelled_s:.1f} s, "
-        f"{1000 * cpu_s / len(kept):.2f} ms of the server's CPU each |",
+        f"{1000 * cpu_s[0] / len(kept):.2f} ms of the server's CPU each |",
         f"| tasks given twice, labels lost | {n_twice}, {n_lost} |",
-        f"| export of {N_TASKS:,} labels over HTTP (CSV, {n_bytes / 1e6:.1f} MB) | {export_s:.2f} s |",
+        f"| export of {N_TASKS:,} labels over HTTP (CSV, {n_bytes / 1e6:.1f} MB) | {export_s:.2f} s, "
+        f"{cpu_s[1]:.2f} s of CPU |",
         f"| the same as Label Studio JSON with all texts, by command, start included | {export_cli_s:.2f} s |",
         f"| import of {N_IMPORTED:,} labels by command, start included | {import_s:.1f} s |",
         f"| a project of {N_TASKS:,} texts begun, start included | {begin_s:.1f} s |",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -57,24 +58,22 @@ def file_names(project: Project) -> dict[int, str]:
     No name leads out of a folder: what is not a letter, a digit, `.`, `_`, `-` or a space never becomes a part of it.
     """
     names = dict(project.rows.execute("SELECT row, name FROM names").fetchall())
-    stems: dict[str, int] = {}
-    for name in names.values():
-        stems[_stem(name)] = stems.get(_stem(name), 0) + 1
-    made = {}
-    for row, name in names.items():
-        last = name.replace("\\", "/").rsplit("/", 1)[-1]
-        is_plain = re.fullmatch(r"\w[\w .-]{0,150}\.\w{1,5}", last) and last == last.strip()
-        made[row] = last if is_plain and stems[_stem(name)] == 1 else f"row_{row}{_ending(project, row)}"
-    return made
+    lasts = {row: name.replace("\\", "/").rsplit("/", 1)[-1] for row, name in names.items()}
+    stems = Counter(_stem(last) for last in lasts.values())
+    heads = project.rows.execute("SELECT row, substr(data, 1, 8) FROM media WHERE place = 0")
+    endings = {row: _ending(bytes(head)) for row, head in heads}
+    is_plain = re.compile(r"\w[\w .-]{0,150}\.\w{1,5}").fullmatch
+    return {
+        row: last if is_plain(last) and stems[_stem(last)] == 1 else f"row_{row}{endings.get(row, '')}"
+        for row, last in lasts.items()
+    }
 
 
-def _stem(name: str) -> str:
-    return PurePosixPath(name.replace("\\", "/")).stem.casefold()
+def _stem(last: str) -> str:
+    return last.rpartition(".")[0].casefold() or last.casefold()
 
 
-def _ending(project: Project, row: int) -> str:
-    found = project.rows.execute("SELECT substr(data, 1, 8) FROM media WHERE row = ? AND place = 0", (row,)).fetchone()
-    head = bytes(found[0]) if found else b""
+def _ending(head: bytes) -> str:
     return next((ending for start, ending in _ENDINGS if head.startswith(start)), ".png")
 
 
