@@ -1,0 +1,1 @@
+"""Sounds: silent, clipped, noisy, of another rate, too short."""
