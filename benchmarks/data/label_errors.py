@@ -66,7 +66,7 @@ def measure() -> tuple[list[str], list[str]]:
             bars.append(bar(f"{name}: average precision beyond cleanlab's", own - peers[best], 1e-6, at_least=True))
     table += [
         "",
-        f"Above cleanlab's best on {sum(right)} of {len(right)}. The patch of a set's name says how many labels were changed.",
+        f"Above cleanlab's best on {sum(right)} of {len(right)}.",
     ]
     return table, bars
 

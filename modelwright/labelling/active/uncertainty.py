@@ -61,7 +61,8 @@ def random(probabilities: np.ndarray, *, rng: np.random.Generator) -> np.ndarray
     >>> random(np.full((3, 2), 0.5), rng=np.random.default_rng(0)).shape
     (3,)
     """
-    return rng.random(probabilities.shape[-2])
+    drawn: np.ndarray = rng.random(probabilities.shape[-2])
+    return drawn
 
 
 def spread_of(probabilities: np.ndarray) -> np.ndarray:
@@ -73,5 +74,6 @@ def spread_of(probabilities: np.ndarray) -> np.ndarray:
     """
     import numpy as np
 
-    found: np.ndarray = -(probabilities * np.log(np.maximum(probabilities, 1e-12))).sum(axis=-1)
-    return np.maximum(found, 0)
+    terms = probabilities * np.log(np.maximum(probabilities, 1e-12))
+    found: np.ndarray = np.asarray(np.maximum(-np.sum(terms, axis=-1), 0))
+    return found

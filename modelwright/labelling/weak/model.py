@@ -91,7 +91,7 @@ def combine(applied: Applied, spec: WeakSpec = WeakSpec(), *, known: np.ndarray 
         known.shape != votes.shape[:1] or known.min(initial=-1) < -1 or known.max(initial=-1) >= n_classes
     ):
         raise UserError("weak.known", f"known truths must be {len(votes)} codes below {n_classes}, -1 where unknown.")
-    covered = (votes >= 0).any(axis=1)
+    covered: np.ndarray = np.any(votes >= 0, axis=1)
     counted = _counted(votes, n_classes)
     method, reason = spec.method, "asked for"
     if method == "auto":
@@ -126,7 +126,7 @@ def _counted(votes: np.ndarray, n_classes: int) -> np.ndarray:
 
     counts = np.stack([(votes == code).sum(axis=1) for code in range(n_classes)], axis=1).astype(np.float64)
     n_votes = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, n_votes, out=np.zeros_like(counts), where=n_votes > 0)
+    shares: np.ndarray = np.divide(counts, n_votes, out=np.zeros_like(counts), where=n_votes > 0)
     shares[n_votes[:, 0] == 0] = (counts.sum(axis=0) + 1) / (counts.sum() + n_classes)
     return shares
 
