@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from modelwright.collection.databases.spec import ApiSpec
 from modelwright.collection.streams.spec import StreamSpec
+from modelwright.collection.web.base import WebSpec
 from modelwright.core.spec import Spec
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class SourceSpec(Spec):
         description="column that grows (a key, a time), from whose last value `wright collect` goes on",
     )
     api: ApiSpec | None = Field(None, description="how the pages of a JSON API are asked for")
+    crawl: WebSpec | None = Field(None, description="how a web site is walked: `source: crawl:https://example.org/`")
     stream: StreamSpec | None = Field(None, description="how a stream is listened to, and when a version is made of it")
 
     @field_validator("header", mode="before")

@@ -122,6 +122,7 @@ def gather(
     Files are known by their bytes: a new file is added, a changed one replaces its rows, one that is gone leaves its
     rows and is told. A database or an API with a `cursor` gives the rows from there on; without one it is read whole,
     and replaces its rows if they differ. What was begun and broken off is gone on with. Nothing new makes no version.
+    The pages of a web site are known by their text.
 
     Raises `UserError`: `collection.*` as `collect` does, `collection.gather`, `versions.*`.
 
@@ -206,7 +207,7 @@ def key_of(source: SourceSpec) -> str:
         return f"{without_password(source.source)} {what}"
     from modelwright.collection.fetch import shown
 
-    return re.sub(r"//[^@/]*@", "//", source.source) if scheme == "stream" else shown(source.source)
+    return re.sub(r"//[^@/]*@", "//", source.source) if scheme in ("stream", "crawl") else shown(source.source)
 
 
 def channel_of(source: SourceSpec) -> Channel:
@@ -214,6 +215,10 @@ def channel_of(source: SourceSpec) -> Channel:
     from modelwright.collection.locate import scheme_of
 
     scheme = scheme_of(source.source)
+    if scheme == "crawl":
+        from modelwright.collection.web.piece import read_new_site
+
+        return read_new_site
     if scheme == "database":
         from modelwright.collection.databases import read_new_rows
 

@@ -62,6 +62,11 @@ def read_source(source: SourceSpec, around: Surroundings) -> Iterator[Piece]:
     if scheme == "dataset":
         yield _of_version(source, around)
         return
+    if scheme == "crawl":
+        from modelwright.collection.web.piece import crawl_once
+
+        yield crawl_once(source, around)
+        return
     if scheme == "database":
         from modelwright.collection.sql import read_database
 
