@@ -86,6 +86,7 @@ export function mediaOf(task, place) {
 function next() {
   const task = state.queue.shift() ?? null;
   state.task = task; // before more is asked for: the server would give it again
+  if (!task) delete at("task").dataset.row;
   if (state.queue.length < FEW && !state.ended) {
     const filling = fill();
     if (!task) { filling.then(() => { if (state.queue.length) next(); else rest(); }); return; }
