@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.common import ROOT, bar, measured_process
 
 N_ROWS = 10_000_000
-N_ROUNDS = 3
+N_ROUNDS = 2
 MOST_TIME, MOST_BYTES = 0.10, 0.05
 
 

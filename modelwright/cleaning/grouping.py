@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Grouped:
-    """New groups, the changes of each (`__row__` ascending, `after`, `reason`, `confidence`), and files by sha256."""
+    """New groups, the changes of each (`__row__` ascending, `after`, `reason`, `thousandths`), and files by sha256."""
 
     groups: tuple[Group, ...]
     parts: tuple[pl.DataFrame, ...]
@@ -34,21 +34,18 @@ def grouped(
     import polars as pl
 
     media, files = _with_files(found.media)
-    likely = pl.col("confidence") >= sure
-    open_columns = ~pl.col("column").is_in([name for name in closed if name is not None])
-    kinds = {
-        "cells": (found.cells, likely & open_columns), "media": (media, likely & open_columns),
-        "rows": (found.rows.with_columns(*_as_changes()), likely if rows else pl.lit(False)),
-    }  # fmt: skip
+    kinds = {"cells": found.cells, "media": media, "rows": found.rows.with_columns(*_as_changes())}
+    shut = {*closed} - {None} if rows else {*closed, None}  # whole rows are of no column
     groups: list[Group] = []
     parts: list[pl.DataFrame] = []
-    for kind, (proposals, on) in kinds.items():
+    for kind, proposals in kinds.items():
         if not proposals.height:
             continue
         types = raw.table.collect_schema() if kind == "cells" else {}
-        for key, part in _parts(raw, proposals.with_columns(on.alias("on")), types):
+        for key, part in _parts(raw, proposals, types, sure, shut):
             groups.append(_group(first + len(groups), kind, key, part))
-            parts.append(part.select(ROW_ID, "after", "reason", pl.col("confidence").cast(pl.Float32)))
+            thousandths = (pl.col("confidence") * 1000 + 0.5).cast(pl.UInt16).alias("thousandths")
+            parts.append(part.select(ROW_ID, "after", pl.col("reason").cast(pl.Categorical), thousandths))
     return Grouped(tuple(groups), tuple(parts), files)
 
 
@@ -70,6 +67,7 @@ def _with_files(media: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, bytes]]:
 
 
 MOST_RUNS = 2000
+MOST_LOOKED_AT = 5000  # changes of a group, for examples that differ
 MOST_SORTS = 5  # of reasons for one method and column; the rarer ones are told as one group
 
 
@@ -93,16 +91,18 @@ def parted(table: pl.DataFrame, keys: Sequence[str]) -> list[tuple[tuple[Any, ..
     return [(key, pl.concat(parts) if len(parts) > 1 else parts[0]) for key, parts in runs.items()]
 
 
-def _parts(raw: Dataset, proposals: pl.DataFrame, types: Mapping[str, pl.DataType]) -> list[tuple[_Key, pl.DataFrame]]:
+def _parts(
+    raw: Dataset, proposals: pl.DataFrame, types: Mapping[str, pl.DataType], sure: float, shut: Collection[str | None]
+) -> list[tuple[_Key, pl.DataFrame]]:
     """The proposals of each group, in the order in which groups are told: by column, what is applied first."""
     import polars as pl
 
     found = []
-    for (method, column, on), part in parted(proposals, ["method", "column", "on"]):
-        if column in types and types[column] != pl.String:
-            part = _sayable(part, types[column])
-        for reason, some in _by_reason(part, raw.schema.names):
-            found.append((_Key(method, column, on, reason), some if some[ROW_ID].is_sorted() else some.sort(ROW_ID)))
+    for (method, column), every in parted(proposals, ["method", "column"]):
+        some = _sayable(every, types[column]) if column in types and types[column] != pl.String else every
+        for on, part in _by_sureness(some, 2.0 if column in shut else sure):
+            for reason, few in _by_reason(part, raw.schema.names):
+                found.append((_Key(method, column, on, reason), few if few[ROW_ID].is_sorted() else few.sort(ROW_ID)))
     columns = {name: place for place, name in enumerate(raw.schema.names)}
     methods = {name: place for place, name in enumerate(registry.entries("mending"))}
 
@@ -119,6 +119,14 @@ class _Key:
     column: str | None
     on: bool
     reason: str
+
+
+def _by_sureness(part: pl.DataFrame, sure: float) -> list[tuple[bool, pl.DataFrame]]:
+    """What is applied and what is only offered."""
+    on = part["confidence"] >= sure
+    if on.all() or not on.any():
+        return [(bool(on.all()), part)]
+    return [(True, part.filter(on)), (False, part.filter(~on))]
 
 
 def _sayable(part: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:
@@ -138,12 +146,15 @@ def _by_reason(part: pl.DataFrame, names: Sequence[str]) -> list[tuple[str, pl.D
     if not part.height:
         return []
     if (part["reason"] == part["reason"][0]).all():
-        return [(part["reason"][0], part)]
+        one = pl.repeat(part["reason"][0], part.height, dtype=pl.Categorical(), eager=True).alias("reason")
+        return [(part["reason"][0], part.with_columns(one))]
+    part = part.with_columns(pl.col("reason").cast(pl.Categorical))  # each text is looked up once, here
     pattern = pattern_of(pl.col("reason"), names)
-    sorts = part.select(pl.col("reason").unique()).with_columns(pattern=pattern, sort=sort_of(pattern))
+    sorts = part.select(pl.col("reason").unique().cast(pl.String)).with_columns(pattern=pattern, sort=sort_of(pattern))
     if sorts["sort"].n_unique() == 1:
         return [(_heading(part, sorts), part)]
-    said = part.with_columns(sort=pl.col("reason").replace_strict(sorts["reason"], sorts["sort"]))
+    said = part.with_columns(pl.col("reason").cast(pl.String))
+    said = said.with_columns(sort=pl.col("reason").replace_strict(sorts["reason"], sorts["sort"]))
     most = said["sort"].value_counts().sort(["count", "sort"], descending=[True, False])["sort"].to_list()
     if len(most) > MOST_SORTS:
         said = said.with_columns(pl.col("sort").replace(most[MOST_SORTS - 1 :], None))
@@ -158,11 +169,9 @@ def _heading(part: pl.DataFrame, sorts: pl.DataFrame) -> str:
     """What a group is called: its reason, else the pattern of its reasons, else what these begin with."""
     import polars as pl
 
-    if part.height <= MOST_SORTS and (part["reason"] == part["reason"][0]).all():
+    here = sorts.filter(pl.col("sort") == part["sort"][0]) if "sort" in part.columns else sorts
+    if (part["reason"] == part["reason"][0]).all():
         return str(part["reason"][0])
-    here = sorts if part.height > sorts.height * 4 else sorts.filter(pl.col("reason").is_in(part["reason"].implode()))
-    if "sort" in part.columns:
-        here = here.filter(pl.col("sort") == part["sort"][0])
     if here["pattern"].n_unique() == 1:
         return str(here["pattern"][0])
     return f"{here['sort'][0]}, and more"
@@ -178,10 +187,12 @@ def _group(number: int, kind: str, key: _Key, part: pl.DataFrame) -> Group:
     import polars as pl
 
     if kind == "cells":
-        shown = part.unique(["before", "after"], keep="first", maintain_order=True).head(N_EXAMPLES)
+        shown = (
+            part.head(MOST_LOOKED_AT).unique(["before", "after"], keep="first", maintain_order=True).head(N_EXAMPLES)
+        )
     else:
         shown = part.head(N_EXAMPLES).with_columns(before=pl.lit(None, pl.String))
-    examples = tuple(shown.select(ROW_ID, "before", "after", "reason").iter_rows())
+    examples = tuple(shown.select(ROW_ID, "before", "after", pl.col("reason").cast(pl.String)).iter_rows())
     return Group(
         number=number, kind=kind, method=key.method, column=key.column, reason=key.reason, n=part.height,  # type: ignore[arg-type]
         low=float(part["confidence"].min()), high=float(part["confidence"].max()), applied=key.on, examples=examples,  # type: ignore[arg-type]

@@ -49,7 +49,8 @@ class History:
     """A raw table, the changes proposed for it, and which of them are in force.
 
     `changes` has a row for each change, group after group: `__row__`, `after` (the text that the cell becomes, or null;
-    of media the sha256 of the bytes in `files`; of removed rows the row that it repeats), `reason`, `confidence`.
+    of media the sha256 of the bytes in `files`; of removed rows the row that it repeats), `reason`, and `thousandths`,
+    its confidence times 1000.
     `active` (bool, one for each change) says which are in force. None of it is ever changed: `undo` and `redo` give
     another history.
 
@@ -71,10 +72,10 @@ class History:
 
     @cached_property
     def changes(self) -> pl.DataFrame:
-        """Every change, group after group: `__row__`, `after`, `reason`, `confidence`."""
+        """Every change, group after group: `__row__`, `after`, `reason` (Categorical), `thousandths`."""
         import polars as pl
 
-        schema = {ROW_ID: pl.UInt64, "after": pl.String, "reason": pl.String, "confidence": pl.Float32}
+        schema = {ROW_ID: pl.UInt64, "after": pl.String, "reason": pl.Categorical, "thousandths": pl.UInt16}
         return pl.concat(self.parts) if self.parts else pl.DataFrame(schema=schema)
 
     @cached_property
@@ -171,7 +172,7 @@ class History:
         if not parts:
             return pl.DataFrame(schema={ROW_ID: pl.UInt64, "reason": pl.String, "twin_of": pl.UInt64})
         rows = pl.concat(parts).unique(ROW_ID, keep="last").sort(ROW_ID)
-        return rows.select(ROW_ID, "reason", pl.col("after").cast(pl.UInt64).alias("twin_of"))
+        return rows.select(ROW_ID, pl.col("reason").cast(pl.String), pl.col("after").cast(pl.UInt64).alias("twin_of"))
 
     def log(self, *groups: int) -> pl.DataFrame:
         """Every change (of these groups, or of all) with what the raw cell says.
@@ -196,7 +197,8 @@ class History:
                 rows.with_columns(
                     before.alias("before"), taken[span],
                     pl.lit(group.number).alias("group"), pl.lit(group.column, pl.String).alias("column"),
-                    pl.lit(group.method).alias("method"),
+                    pl.lit(group.method).alias("method"), pl.col("reason").cast(pl.String),
+                    (pl.col("thousandths") / 1000).alias("confidence"),
                 ).select(
                     "group", ROW_ID, "column", "before", "after", "method", "reason", "confidence", "in_force"
                 )

@@ -133,12 +133,10 @@ def _put_changes(store: Store, history: History) -> list[str]:
     for group in history.groups:
         span = slice(history.starts[group.number], history.starts[group.number] + group.n)
         known = _settled(history.changes[span], codes[span], group)
-        parts.append(reasons[span] if known is None else pl.repeat(None, group.n, dtype=pl.String, eager=True))
+        parts.append(reasons[span] if known is None else pl.repeat(None, group.n, dtype=pl.Categorical(), eager=True))
         if known is not None:
             said.append(known.with_columns(pl.lit(group.number, pl.Int64).alias("group")))
-    packed = history.changes.select(
-        _gaps(), after, pl.concat(parts).alias("reason"), (pl.col("confidence") * 1000).round().cast(pl.UInt16)
-    )
+    packed = history.changes.select(_gaps(), after, pl.concat(parts).alias("reason"), "thousandths")
     schema = {"after": pl.String, "reason": pl.String, "group": pl.Int64}
     return [_put(store, packed), _put(store, pl.concat(said) if said else pl.DataFrame(schema=schema))]
 
@@ -157,18 +155,19 @@ def _settled(part: pl.DataFrame, codes: pl.Series, group: Group) -> pl.DataFrame
     import numpy as np
     import polars as pl
 
-    if part["reason"][0] == group.reason and (part["reason"] == group.reason).all():
+    reason = part["reason"].to_physical().to_numpy()
+    if part["reason"][0] == group.reason and (reason == reason[0]).all():
         return pl.DataFrame({"after": [None], "reason": [group.reason]}, schema_overrides={"after": pl.String})
-    texts = codes.fill_null(2**32 - 1).to_numpy().astype(np.int64)
-    texts -= texts.min()
-    reason = part["reason"].cast(pl.Categorical).to_physical().to_numpy()
-    if int(texts.max()) > 8 * len(texts) + 100_000:
+    texts = codes.fill_null(2**32 - 1).to_numpy() if codes.null_count() else codes.to_numpy()
+    texts = texts - texts.min()
+    n_codes = int(texts.max()) + 1
+    if n_codes > 8 * len(texts) + 100_000:
         return None
-    place = np.full(int(texts.max()) + 1, -1)
-    place[texts] = np.arange(len(texts))
+    place = np.full(n_codes, -1, np.int32)
+    place[texts] = np.arange(len(texts), dtype=np.int32)
     if not (reason[place[texts]] == reason).all():
         return None
-    return part[pl.Series(place[place >= 0])].select("after", "reason")
+    return part[pl.Series(place[place >= 0])].select("after", pl.col("reason").cast(pl.String))
 
 
 def _gaps() -> pl.Expr:
@@ -184,7 +183,7 @@ def _get_changes(store: Store, digests: Sequence[str], groups: tuple[Group, ...]
     import polars as pl
 
     packed, said = (pl.read_parquet(store.path(digest)) for digest in digests)
-    packed = packed.with_columns(pl.col("after").cast(pl.String))
+    packed = packed.with_columns(pl.col("after", "reason").cast(pl.String))
     number = np.repeat([group.number for group in groups], [group.n for group in groups])
     known = packed.select("after", group=pl.Series(number)).join(
         said, on=["group", "after"], how="left", nulls_equal=True, maintain_order="left"
@@ -193,8 +192,7 @@ def _get_changes(store: Store, digests: Sequence[str], groups: tuple[Group, ...]
     known = known.join(whole, on="group", how="left", maintain_order="left")
     return packed.select(
         pl.col("gap").cum_sum().reinterpret(signed=False).alias(ROW_ID), "after",
-        pl.col("reason").fill_null(known["reason"]).fill_null(known["whole"]),
-        (pl.col("confidence") / 1000).cast(pl.Float32),
+        pl.col("reason").fill_null(known["reason"]).fill_null(known["whole"]).cast(pl.Categorical), "thousandths",
     )  # fmt: skip
 
 
