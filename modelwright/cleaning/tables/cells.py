@@ -33,6 +33,7 @@ LEAST_CELLS = 10
 JUNK_AT_FIRST = 0.1
 WRONG_AT_FIRST, LEAST_WRONG, MOST_WRONG = 0.01, 0.001, 0.3
 TYPED_AT_FIRST = 0.7
+UNDERSTATED = 1.0  # nats by which the odds that a cell is wrong were too low in 24 tables damaged on purpose
 LEAST_ODDS = 1.0  # in nats, for v against o by the row alone: below, no error could make up for it
 BLOCK = 500_000  # rows looked at in one go
 MOST_DOUBTS = 200_000  # pairs of cell and text in one column; with more the column is no place to repair
@@ -253,12 +254,14 @@ def judge(found: Sequence[Doubts], habits: Habits) -> tuple[list[Verdict], Habit
             wrong[one.column.name] = min(MOST_WRONG, max(LEAST_WRONG, rate))
         channel = learn(pairs)
         typed = (n_typed + 10 * TYPED_AT_FIRST) / (n_wrong + 10)
-    verdicts = [_verdict(one, share) for one, share in zip(found, shares, strict=True)]
+    last = [_shares(one, channel, wrong[one.column.name], typed, UNDERSTATED) for one in found]
+    verdicts = [_verdict(one, share) for one, share in zip(found, last, strict=True)]
     return verdicts, Habits(channel, wrong, typed, habits.junk)
 
 
-def _shares(one: Doubts, channel: Channel, wrong: float, typed: float) -> np.ndarray:
-    """The chance of each entry that its text was meant, among all of its cell and what is written there."""
+def _shares(one: Doubts, channel: Channel, wrong: float, typed: float, more: float = 0.0) -> np.ndarray:
+    """The chance of each entry that its text was meant, among all of its cell and what is written there. `more` (nats)
+    is added to the odds that the cell is wrong at all."""
     import numpy as np
 
     chance = np.array(
@@ -267,7 +270,7 @@ def _shares(one: Doubts, channel: Channel, wrong: float, typed: float) -> np.nda
     written = typed * chance[one.kind] + (1 - typed) * one.base
     missing = one.own < 0
     with np.errstate(divide="ignore"):
-        score = np.where(missing, one.odds, one.odds + np.log(wrong * written) - np.log1p(-wrong))
+        score = np.where(missing, one.odds, one.odds + np.log(wrong * written) - np.log1p(-wrong) + more)
     first = np.flatnonzero(np.r_[True, one.rows[1:] != one.rows[:-1]])
     cell = np.cumsum(np.r_[True, one.rows[1:] != one.rows[:-1]]) - 1
     top = np.maximum(np.maximum.reduceat(score, first), 0.0)[cell]
