@@ -1,0 +1,274 @@
+"""Chained equations: each incomplete column is guessed from all the others, in turn, again and again.
+
+A column's guess is a smooth curve and boosted trees, weighed by what each tells rows that it has not seen. Their errors
+on such rows say how far a guess may be off, and draws are made with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from modelwright.cleaning.imputing import smooth, trees
+from modelwright.cleaning.imputing.coding import Coding
+from modelwright.core.rng import stream, stream_seed
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Model = dict[str, Any]
+LEAST_ROWS = 30  # known values, below which a column is guessed without the others
+MOST_ROWS = 20_000  # known values that a column's models are fitted on
+MOST_FOR_TREES = 12  # levels; with more, the curve guesses alone
+MOST_DONORS = 2_000
+N_NEAR = 40  # rows with the most like guesses, whose errors a draw is made with
+N_MATCHES = 5  # of which the values are lent, where a column's own values are to be kept
+FAR_OUT = 5.0  # deviations, beyond which an input of the curve says no more
+
+
+def learn_chain(
+    coded: np.ndarray, codings: Sequence[Coding], *, learned: Sequence[int], draws: bool, sweeps: int, seed: int
+) -> dict[str, Any]:
+    """Fit one chain on a coded table (n, d): JSON-able state for `apply_chain`.
+
+    `learned` are the places of the columns to guess, in turn. With `draws` the rows are a bootstrap sample and what is
+    filled in on the way is drawn, so that chains of several seeds differ as much as what is known allows.
+
+    Reference: van Buuren and Groothuis-Oudshoorn (2011), "mice: multivariate imputation by chained equations in R",
+    J. Stat. Softw. 45(3).
+    """
+    import numpy as np
+
+    rng = stream(seed, "imputing", "chain")
+    gaps = np.isnan(coded)
+    weights = np.bincount(rng.integers(len(coded), size=len(coded)), minlength=len(coded)) if draws else None
+    start = [_start(coded[:, place], coding) for place, coding in enumerate(codings)]
+    filled = _started(coded, start, codings, rng if draws else None)
+    models: list[Model] = []
+    for sweep in range(sweeps):
+        models = []
+        for place in learned:
+            known = _known(coded[:, place], codings[place], weights, rng)
+            counts = np.ones(len(known)) if weights is None else weights[known].astype(np.float64)
+            model = learn_column(filled, codings, place, known, counts, stream_seed(seed, "imputing", sweep, place))
+            models.append(model)
+            rows = np.flatnonzero(gaps[:, place])
+            if len(rows):
+                filled[rows, place] = guess(model, filled[rows], codings, rng if draws else None)[0]
+    return {"start": start, "models": models, "passes": max(1, min(sweeps, 2)), "draws": draws}
+
+
+def _known(
+    values: np.ndarray, coding: Coding, weights: np.ndarray | None, rng: np.random.Generator
+) -> np.ndarray:  # fmt: skip
+    """The rows that a column is learned on: in the sample, with a value, and not with one of the rarest levels."""
+    import numpy as np
+
+    usable = ~np.isnan(values)
+    if coding.levels:
+        usable &= values < coding.n_levels
+    if weights is not None:
+        usable &= weights > 0
+    rows = np.flatnonzero(usable)
+    return np.sort(rng.choice(rows, size=MOST_ROWS, replace=False)) if len(rows) > MOST_ROWS else rows
+
+
+def _start(values: np.ndarray, coding: Coding) -> float:
+    import numpy as np
+
+    if coding.levels:
+        return 0.0  # the most frequent level
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else 0.0
+
+
+def _started(
+    coded: np.ndarray, start: Sequence[float], codings: Sequence[Coding], rng: np.random.Generator | None
+) -> np.ndarray:
+    """The table with every gap filled plainly: the middle, or any of the column's own values."""
+    import numpy as np
+
+    filled = coded.copy()
+    for place in range(coded.shape[1]):
+        gaps = np.isnan(coded[:, place])
+        known = coded[~gaps, place]
+        if rng is not None and len(known):
+            most = codings[place].n_levels - 1 if codings[place].levels else np.inf
+            filled[gaps, place] = np.minimum(rng.choice(known, size=int(gaps.sum())), most)
+        else:
+            filled[gaps, place] = start[place]
+    return filled
+
+
+def learn_column(
+    filled: np.ndarray, codings: Sequence[Coding], place: int, known: np.ndarray, counts: np.ndarray, seed: int
+) -> Model:
+    """How one column is guessed from the others: learned on the rows `known`, which count `counts` times."""
+    import numpy as np
+
+    coding, rng = codings[place], stream(seed, "imputing", "column")
+    values = filled[known, place]
+    plain = _plain_target(values, coding)
+    folds = rng.permutation(len(known)) % trees.N_FOLDS
+    mean = np.average(plain, axis=0, weights=counts) if len(known) else np.zeros(plain.shape[1])
+    constant = coding.scale == 0 or (len(known) and len(np.unique(values)) == 1)
+    if len(known) < LEAST_ROWS or len(codings) < 2 or constant:
+        model: Model = {"column": place, "mean": mean.tolist(), "share": None}
+        return model | _donors(np.tile(mean, (len(known), 1)), values, plain, counts, coding, rng)
+    curve, told = smooth.fit(_inputs(filled[known], codings, place), plain, counts, rng)
+    model = {"column": place, "curve": curve, "share": 1.0, "trees": []}
+    if coding.n_levels <= MOST_FOR_TREES and _is_spread(values, folds, coding):
+        others = [other for other in range(len(codings)) if other != place]
+        categories = [at for at, other in enumerate(others) if codings[other].levels]
+        target = values if coding.levels else plain[:, 0]
+        texts, by_trees = trees.fit(
+            filled[known][:, others],
+            target,
+            counts,
+            n_levels=coding.n_levels,
+            categories=categories,
+            folds=folds,
+            seed=seed,
+        )
+        apart = told - by_trees
+        weighed = counts[:, None] * apart
+        share = float(np.clip((weighed * (plain - by_trees)).sum() / max((weighed * apart).sum(), 1e-12), 0, 1))
+        told = share * told + (1 - share) * by_trees
+        model |= {"share": share, "trees": texts}
+    return model | _donors(told, values, plain, counts, coding, rng)
+
+
+def _plain_target(values: np.ndarray, coding: Coding) -> np.ndarray:
+    """What the models learn: the number standardised (n, 1), or a share for each level (n, n_levels)."""
+    import numpy as np
+
+    if coding.levels:
+        return np.eye(coding.n_levels)[values.astype(int)]
+    return ((values - coding.centre) / (coding.scale or 1.0))[:, None]
+
+
+def _is_spread(values: np.ndarray, folds: np.ndarray, coding: Coding) -> bool:
+    """Whether each level is in at least two folds, so that every part of the trees knows all of them."""
+    import numpy as np
+
+    if not coding.levels:
+        return True
+    return all(len(np.unique(folds[values == level])) >= 2 for level in range(coding.n_levels))
+
+
+def _donors(
+    told: np.ndarray,
+    values: np.ndarray,
+    plain: np.ndarray,
+    counts: np.ndarray,
+    coding: Coding,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """For a number: guesses of known rows, in order, with their errors and values; for a category how good they are."""
+    import numpy as np
+
+    if coding.levels:
+        return {}
+    rows = np.repeat(np.arange(len(values)), counts.astype(int))
+    if len(rows) > MOST_DONORS:
+        rows = rng.choice(rows, size=MOST_DONORS, replace=False)
+    rows = rows[np.argsort(told[rows, 0], kind="stable")]
+    return {
+        "told": told[rows, 0].tolist(), "errors": (plain - told)[rows, 0].tolist(), "values": values[rows].tolist(),
+        "matches": bool(coding.whole or len(np.unique(values)) < 0.5 * len(values)),
+    }  # fmt: skip
+
+
+def _inputs(filled: np.ndarray, codings: Sequence[Coding], place: int) -> np.ndarray:
+    """Inputs of the curve for one column: the others, standardised, a category's levels each for itself."""
+    import numpy as np
+
+    parts = []
+    for other, coding in enumerate(codings):
+        if other == place or (coding.scale == 0 and not coding.levels):
+            continue
+        if coding.levels:
+            parts.append(np.eye(coding.n_levels + 1)[filled[:, other].astype(int)][:, : coding.n_levels])
+        else:
+            standard = (filled[:, other] - coding.centre) / coding.scale
+            parts.append(np.clip(standard, -FAR_OUT, FAR_OUT)[:, None])
+    return np.hstack(parts) if parts else np.zeros((len(filled), 1))
+
+
+def guess(
+    model: Model, filled: np.ndarray, codings: Sequence[Coding], rng: np.random.Generator | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Guess a column in rows whose other columns are filled: codes (n,) and how far each may be off (n,).
+
+    Without `rng` the expected number or the likeliest level; with it a draw. How far off: the deviation of a number in
+    its own units, the chance that a level is another one.
+    """
+    import numpy as np
+
+    place = model["column"]
+    coding = codings[place]
+    told = _told(model, filled, codings)
+    if coding.levels:
+        shares = np.maximum(told, 1e-6)
+        shares /= shares.sum(axis=1, keepdims=True)
+        chosen = shares.argmax(axis=1)
+        if rng is not None:
+            chosen = (shares.cumsum(axis=1) < rng.random((len(shares), 1))).sum(axis=1).clip(0, coding.n_levels - 1)
+        return chosen.astype(np.float64), 1 - shares.max(axis=1)
+    donors, errors = np.asarray(model["told"]), np.asarray(model["errors"])
+    scale = coding.scale
+    if not len(donors):
+        return np.full(len(filled), coding.centre), np.full(len(filled), scale)
+    near = _near(donors, told[:, 0], min(N_NEAR, len(donors)))
+    off = errors[near].std(axis=1) * scale
+    if rng is None:
+        return told[:, 0] * scale + coding.centre, off
+    rows = np.arange(len(filled))
+    if model["matches"]:
+        lent = _near(donors, told[:, 0], min(N_MATCHES, len(donors)))
+        return np.asarray(model["values"])[lent[rows, rng.integers(lent.shape[1], size=len(rows))]], off
+    drawn = told[:, 0] + errors[near[rows, rng.integers(near.shape[1], size=len(rows))]]
+    return drawn * scale + coding.centre, off
+
+
+def _told(model: Model, filled: np.ndarray, codings: Sequence[Coding]) -> np.ndarray:
+    import numpy as np
+
+    place, share = model["column"], model["share"]
+    if share is None:
+        return np.tile(np.asarray(model["mean"]), (len(filled), 1))
+    told = share * smooth.predict(model["curve"], _inputs(filled, codings, place))
+    if model["trees"] and share < 1:
+        others = [other for other in range(len(codings)) if other != place]
+        told = told + (1 - share) * trees.predict(model["trees"], filled[:, others], n_levels=codings[place].n_levels)
+    return told
+
+
+def _near(ordered: np.ndarray, asked: np.ndarray, n: int) -> np.ndarray:
+    """Places of the `n` values of an ordered array that lie around each asked one, (n_asked, n)."""
+    import numpy as np
+
+    first = np.clip(np.searchsorted(ordered, asked) - n // 2, 0, len(ordered) - n)
+    near: np.ndarray = first[:, None] + np.arange(n)
+    return near
+
+
+def apply_chain(
+    state: Mapping[str, Any], coded: np.ndarray, codings: Sequence[Coding], *, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fill a coded table (n, d) with a learned chain: the filled table, and how far each guess may be off (n, d)."""
+    import numpy as np
+
+    rng = stream(seed, "imputing", "apply") if state["draws"] else None
+    gaps = np.isnan(coded)
+    filled, off = _started(coded, state["start"], codings, None), np.zeros(coded.shape)
+    spread = np.array([coding.scale if not coding.levels else 1.0 for coding in codings])
+    off[gaps] = np.broadcast_to(spread, coded.shape)[gaps]
+    several = (gaps.sum(axis=1) > 1).any()
+    for _ in range(state["passes"] if several else 1):
+        for model in state["models"]:
+            place = model["column"]
+            rows = np.flatnonzero(gaps[:, place])
+            if len(rows):
+                filled[rows, place], off[rows, place] = guess(model, filled[rows], codings, rng)
+    return filled, off
