@@ -23,7 +23,7 @@ from scrapy.exceptions import (
 )
 from twisted.internet.interfaces import IHostnameResolver, IResolutionReceiver
 from twisted.web._newclient import HEADER, STATUS
-from zope.interface import implementer  # type: ignore[import-untyped]
+from zope.interface import implementer
 
 from modelwright.collection.web.addresses import is_public
 from modelwright.collection.web.base import WebSpec

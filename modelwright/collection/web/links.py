@@ -30,7 +30,7 @@ def leads(body: bytes, url: str, headers: Mapping[str, str]) -> Leads:
     >>> found.links, found.follow
     (('http://example.org/b',), True)
     """
-    from lxml import etree  # type: ignore[import-untyped]
+    from lxml import etree
 
     parser = etree.HTMLParser(encoding=charset_of(headers), recover=True, no_network=True, huge_tree=False)
     try:

@@ -103,7 +103,7 @@ def _read(folder: Path, page: tuple[Any, ...]) -> dict[str, Any]:
 
 def _extracted(content: str | bytes, url: str) -> Page:
     """The main text; a page on which a parser stumbles has none, and does not end the walk."""
-    from lxml import etree  # type: ignore[import-untyped]
+    from lxml import etree
 
     try:
         return extract(content, url)

@@ -31,7 +31,7 @@ def addresses_in(content: bytes, url: str) -> tuple[list[str], list[str]]:
 
 
 def _from_xml(content: bytes) -> tuple[list[str], list[str]]:
-    from lxml import etree  # type: ignore[import-untyped]
+    from lxml import etree
 
     pages: list[str] = []
     others: list[str] = []
