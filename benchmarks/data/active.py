@@ -57,7 +57,7 @@ def linear() -> Any:
 def words() -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=30, max_iter=200)
+    return LogisticRegression(C=30, max_iter=100)
 
 
 def trees() -> Any:
@@ -87,7 +87,7 @@ def _texts(name: str) -> Case:
     else:
         with gzip.open(folder / "train.txt.gz", "rt", encoding="latin-1") as lines:
             rows = [tuple(line.rstrip("\n").split(" ", 1)) for line in lines]
-    weights = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True).fit_transform([row[1] for row in rows])
+    weights = TfidfVectorizer(min_df=3, sublinear_tf=True).fit_transform([row[1] for row in rows])
     dense = TruncatedSVD(50, random_state=0).fit_transform(weights)
     return Case(weights, _codes([row[0] for row in rows]), words, 1_500, 4_000, dense)
 

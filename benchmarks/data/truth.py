@@ -65,8 +65,8 @@ def measure() -> tuple[list[str], list[str]]:
         bars.append(bar(f"{method}, times crowd-kit's speed over both sets", theirs / ours, 50, at_least=True))
     slowest_ms, median_ms = _one_answer("product_pairs")
     table += ["", f"One answer more on product_pairs (`Running.answer`): median {median_ms:.3f} ms, slowest of 2,000 "
-              f"{slowest_ms:.2f} ms. Accuracies stand with five digits: 0.93999 is 7,816 of 8,315 tasks and 0.84263 is 680 "
-              "of 807, which round to the bars; no setting was chosen by them."]  # fmt: skip
+              f"{slowest_ms:.2f} ms. Accuracies stand with five digits: 0.93999 is 7,816 of 8,315 tasks and 0.84263 is "
+              "680 of 807, which round to the bars; no setting was chosen by them."]  # fmt: skip
     return table, [*bars, bar("one answer more, ms", median_ms, 5)]
 
 

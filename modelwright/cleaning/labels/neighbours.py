@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 N_NEIGHBOURS = 10
-MOST_ASKED = 20_000
+MOST_ASKED = 10_000
 """Neighbours are looked for among at most so many rows (drawn evenly): 50,000 rows of 100 columns take seconds."""
 AT_ONCE = 1_000
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ def entropy(probabilities: np.ndarray, *, rng: np.random.Generator) -> np.ndarra
     >>> entropy(np.array([[0.5, 0.5], [1.0, 0.0]]), rng=np.random.default_rng(0)).round(2).tolist()
     [1.0, 0.0]
     """
-    import numpy as np
 
-    found: np.ndarray = spread_of(probabilities) / max(np.log(probabilities.shape[-1]), 1e-12)
+    most = max(math.log(probabilities.shape[-1]), 1e-12)
+    found: np.ndarray = spread_of(probabilities) / most
     return found
 
 
@@ -61,7 +62,7 @@ def random(probabilities: np.ndarray, *, rng: np.random.Generator) -> np.ndarray
     >>> random(np.full((3, 2), 0.5), rng=np.random.default_rng(0)).shape
     (3,)
     """
-    drawn: np.ndarray = rng.random(probabilities.shape[-2])
+    drawn: np.ndarray = rng.random(size=(probabilities.shape[-2],))
     return drawn
 
 
