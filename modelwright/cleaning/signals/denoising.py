@@ -33,6 +33,7 @@ LEAST_NUMBERS = 0.95  # share of a column's cells that say plain numbers
 TOLD_GAIN_DB = 1.0
 N_LOOKED_AT = 200  # series of a column that are looked at unasked
 PEEKED_ROWS = 200
+MOST_ROWS_UNASKED = 1_000_000
 
 
 class DenoisingSpec(Spec):
@@ -65,7 +66,7 @@ def propose(data: Dataset, spec: DenoisingSpec, *, seed: int = 0, watch: Watch |
     for name in spec.columns:
         _ = data.schema[name]
     types = data.table.collect_schema()
-    times = time_column(data)
+    times = time_column(data) if spec.columns or data.n_rows <= MOST_ROWS_UNASKED else ""
     cells: list[pl.DataFrame] = []
     flags: list[tuple[object, ...]] = []
     for column in data.schema.columns:
@@ -96,7 +97,9 @@ def time_column(data: Dataset) -> str:
     types = data.table.collect_schema()
     for column in sorted(data.schema.columns, key=lambda column: column.role != "time"):
         seconds = _seconds(data, column.name, types[column.name])
-        if seconds is not None and usual_step(seconds):
+        if seconds is None or not usual_step(seconds):
+            continue
+        if (seconds[1:] > seconds[:-1]).mean() > 0.8:  # else days of events, or several things: no one series
             return column.name
     return ""
 
@@ -141,8 +144,6 @@ def _number_column(
     rows = data.table.select(ROW_ID, pl.col(name).alias("cell"), order.alias("at")).sort("at", ROW_ID).collect()
     values = rows["cell"].cast(pl.Float64, strict=False).fill_nan(None)
     if values.null_count() > (1 - LEAST_NUMBERS) * rows.height + rows["cell"].null_count():
-        return None
-    if times and rows["at"].n_unique() < 0.8 * rows.height:  # several things in one column: no one series
         return None
     step_s = usual_step(rows["at"].drop_nulls().to_numpy()) if times else None
     found = _whole(values.fill_null(float("nan")).to_numpy(), step_s, seed)

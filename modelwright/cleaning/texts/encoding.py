@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "encoding"
 LONGEST = 1_000_000  # characters of one cell; longer ones are left alone
-SURE, LIKELY = 0.99, 0.8
+SURE, LIKELY, LOSSY = 0.99, 0.8, 0.5
 
 
 def propose(data: Dataset, spec: NoSettings, *, seed: int = 0, watch: Watch | None = None) -> Findings:
@@ -60,8 +60,9 @@ def _change(text: str) -> Change | None:
     if after == text:
         return None
     badness = need("ftfy.badness", extra="clean", why="texts in the wrong encoding")
-    whole = not badness.is_bad(after) and "\ufffd" not in after
-    return after, "was read in the wrong encoding", SURE if whole else LIKELY
+    if "\ufffd" in after:
+        return after, "was read in the wrong encoding, and characters were lost on the way", LOSSY
+    return after, "was read in the wrong encoding", LIKELY if badness.is_bad(after) else SURE
 
 
 def _suspect() -> pl.Expr:
