@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 LEAST_WORDS = 8.0  # of a cell on average: shorter cells are names, and names may repeat
+LEAST_DISTINCT = 0.5  # of the cells: sentences that many rows share say what a row belongs to
 MOST_SURE = 0.94  # below what the gentle mode applies
 
 
@@ -68,7 +69,11 @@ def _texts(data: Dataset) -> list[str]:
     if not named:
         return []
     words = data.table.select(pl.col(named).str.count_matches(r"\S+").mean()).collect().row(0)
-    return [name for name, n_words in zip(named, words, strict=True) if n_words is not None and n_words >= LEAST_WORDS]
+    long = [name for name, n_words in zip(named, words, strict=True) if n_words is not None and n_words >= LEAST_WORDS]
+    if not long:
+        return []
+    own = data.table.select(pl.col(long).drop_nulls().n_unique() / pl.col(long).count()).collect().row(0)
+    return [name for name, share in zip(long, own, strict=True) if share >= LEAST_DISTINCT]
 
 
 def _differ(values: pl.Series, a: np.ndarray, b: np.ndarray) -> list[bool]:

@@ -134,3 +134,9 @@ def test_rows_are_proposed_with_their_twin_and_flagged_where_targets_differ() ->
     assert found.rows["confidence"].max() < 0.95 and "94 %" in found.rows["reason"][0]
     short = Dataset.from_frame(pl.DataFrame({"name": ["oak table", "oak table", "ash"]}))
     assert propose(short, NearSpec()).n_found == 0
+
+
+def test_a_sentence_that_many_rows_share_is_no_text_of_a_row() -> None:
+    measures = [f"heart attack patients given aspirin at arrival at the hospital, kind {number}" for number in range(4)]
+    texts = [measures[number % 4] for number in range(40)]
+    assert propose(Dataset.from_frame(pl.DataFrame({"measure": texts})), NearSpec()).rows.height == 0
