@@ -23,7 +23,7 @@ from modelwright.core.codec import decode, encode, plain_of
 from modelwright.core.data import Decision
 from modelwright.core.errors import UserError, nearest
 from modelwright.core.record import Run, StageRecord, machine, peak_memory_bytes
-from modelwright.core.store import Store, digest_of, disk_faults
+from modelwright.core.store import Store, digest_of, digests_in, disk_faults
 from modelwright.core.values import Cleaned, Report, Splits, Trained, Watch
 
 if TYPE_CHECKING:
@@ -615,4 +615,5 @@ def collect_garbage(store: Store, *, grace_s: float) -> tuple[int, int]:
         keys |= {stage.key for stage in load_run(store, name).stages}
     for pointer in store.names("packages").values():
         digests.add(pointer["file"])
+    digests |= digests_in(store.names("cleanings"))  # what `wright clean --undo` takes back
     return store.collect_garbage(keys, digests | digests_kept(store), grace_s=grace_s)

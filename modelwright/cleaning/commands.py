@@ -81,7 +81,7 @@ def name_of(source: str) -> str:
 
 
 def _clean(store: Store, name: str, options: argparse.Namespace, terminal: Terminal) -> None:
-    collected = registry.get("collection", "collect")(options.source, watch=terminal.watch)
+    collected = registry.get("collection", "collect")(options.source, store=store, watch=terminal.watch)
     out = _output(options, name, collected)
     raw = decode(store, encode(store, collected))
     spec = MendSpec(

@@ -53,6 +53,14 @@ def test_it_writes_beside_and_takes_back(place: Path, capsys: pytest.CaptureFixt
     assert (place / "t.clean.csv").read_bytes() == before
 
 
+def test_the_way_back_outlives_the_garbage_collector(place: Path) -> None:
+    before = (place / "t.csv").read_bytes()
+    assert command(["clean", "t.csv", "--methods", "blanks"]) == 0
+    assert command(["gc", "--grace", "0"]) == 0
+    assert command(["clean", "t.csv", "--undo", "all"]) == 0
+    assert (place / "t.clean.csv").read_bytes() == before
+
+
 def test_the_log_is_listed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command(["clean", "t.csv", "--methods", "blanks", "--json"])
     capsys.readouterr()
