@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelwright.adapters.sklearn import WrightClassifier, WrightRegressor
     from modelwright.cleaning.base import CleanSpec, clean
+    from modelwright.cleaning.matching.base import match
+    from modelwright.cleaning.mend import MendSpec, mend
     from modelwright.collection.base import CollectSpec, collect
     from modelwright.core.data import Column, Dataset, Schema
     from modelwright.core.errors import SystemFault, UserError
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "collect": "modelwright.collection.base",
+    "mend": "modelwright.cleaning.mend",
     "clean": "modelwright.cleaning.base",
+    "match": "modelwright.cleaning.matching.base",
     "split": "modelwright.splitting.base",
     "train": "modelwright.training.base",
     "evaluate": "modelwright.evaluation.base",
@@ -42,6 +46,7 @@ _WHERE = {
     "run": "modelwright.lifecycle",
     "plan": "modelwright.lifecycle",
     "CollectSpec": "modelwright.collection.base",
+    "MendSpec": "modelwright.cleaning.mend",
     "CleanSpec": "modelwright.cleaning.base",
     "SplitSpec": "modelwright.splitting.base",
     "TrainSpec": "modelwright.training.base",
@@ -58,9 +63,9 @@ _WHERE = {
 }
 
 __all__ = [  # the same names, spelled out for readers and type checkers
-    "CleanSpec", "CollectSpec", "Column", "Dataset", "EvaluateSpec", "Recipe", "Schema", "SplitSpec", "Store",
-    "SystemFault", "TrainSpec", "UserError", "WrightClassifier", "WrightRegressor", "clean", "collect",
-    "evaluate", "load", "package", "plan", "run", "split", "train",
+    "CleanSpec", "CollectSpec", "Column", "Dataset", "EvaluateSpec", "MendSpec", "Recipe", "Schema", "SplitSpec",
+    "Store", "SystemFault", "TrainSpec", "UserError", "WrightClassifier", "WrightRegressor", "clean", "collect",
+    "evaluate", "load", "match", "mend", "package", "plan", "run", "split", "train",
 ]  # fmt: skip
 
 
