@@ -52,7 +52,8 @@ def swapped(columns: Sequence[Coded], least: float) -> list[Swap]:
 def _shared(left: Coded, right: Coded) -> float:
     """Share of the texts of one column that are frequent in both: then either may stand in either."""
     known = [
-        {value for value, n in zip(one.values, one.counts.tolist(), strict=True) if n > 1} for one in (left, right)
+        {column.values[place] for place in (column.counts > max(3.0, RARE * column.n_present)).nonzero()[0]}
+        for column in (left, right)
     ]
     return len(known[0] & known[1]) / max(1, min(map(len, known)))
 

@@ -205,3 +205,21 @@ def test_hospital_and_beers(shared_data: Path) -> None:
         precision, recall = n_right / len(mended), n_right / n_wrong
         assert 2 * precision * recall / (precision + recall) >= least_f1, name
         assert n_harmed <= 0.001 * dirty.height * dirty.width, name
+
+
+def test_cells_that_changed_places() -> None:
+    rng = np.random.default_rng(4)
+    town, tree = rng.choice(["Rome", "Oslo", "Bonn"], 300).tolist(), rng.choice(["oak", "ash", "elm"], 300).tolist()
+    for row in (5, 80, 200):
+        town[row], tree[row] = tree[row], town[row]
+    frame = pl.DataFrame({"town": town, "tree": tree})
+    assert said(frame, least=0.95) == {
+        **{(row, "town"): tree[row] for row in (5, 80, 200)}, **{(row, "tree"): town[row] for row in (5, 80, 200)}
+    }  # fmt: skip
+
+
+def test_columns_of_the_same_texts_never_change_places() -> None:
+    rng = np.random.default_rng(5)
+    places = [f"zone {number}" for number in range(12)]
+    frame = pl.DataFrame({"start": rng.choice(places, 400), "end": rng.choice(places, 400)})
+    assert said(frame) == {}
