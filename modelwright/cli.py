@@ -43,6 +43,7 @@ From a raw table to a served model that stays healthy.
   wright show NAME                       a run, model or package as a page; --changes for what was cleaned
   wright clean data.csv                  find and mend wrong cells, with a report; every change can be taken back
   wright match left.csv right.csv        the rows that are the same thing, doubtful ones on a page
+  wright impute data.csv --draws 10      gaps filled from the other columns, with how surely; draws to pool
   wright undo NAME -o raw.csv            the raw table back, cell for cell
   wright gc                              free what nothing names
 
@@ -373,6 +374,12 @@ def _match(arguments: list[str], terminal: Terminal) -> None:
     match_command(arguments, terminal, _parser)
 
 
+def _impute(arguments: list[str], terminal: Terminal) -> None:
+    from modelwright.cleaning.imputing.commands import impute_command
+
+    impute_command(arguments, terminal, _parser)
+
+
 def _package_path(options: argparse.Namespace) -> Path:
     """The file of a package: a path as it is, a name through the store."""
     if options.name.endswith(".wright") or Path(options.name).is_file():
@@ -465,6 +472,7 @@ COMMANDS: dict[str, Callable[[list[str], Terminal], None]] = {
     "run": _run,
     "plan": _plan,
     "clean": _clean,
+    "impute": _impute,
     "match": _match,
     "predict": _predict,
     **{

@@ -54,7 +54,8 @@ class Imputed:
 
     `guessed` has a line for each gap that was filled: `__row__`, `column`, `value` (a text; of several draws the mean
     or most frequent one), `low` and `high` (between which a number lies nine times of ten; null for a level),
-    `certainty` (0..1: the share of the column's variance that is known, or the chance of the level) and `sure`.
+    `certainty` (0..1: the share of the column's variance that is known, or the chance of the level) and `sure`. One
+    draw takes the row's other guesses for known: in rows with several gaps it is surer than it should be; ten do not.
     `missing` has `__row__` and a Boolean for each column that has gaps: what was a gap stays known. `state` is what was
     learned, JSON-able.
     """
@@ -179,7 +180,7 @@ def _sweeps(gaps: np.ndarray, learned: list[int], *, several: bool) -> int:
     if len(learned) <= 1:
         return 1
     share = float(gaps.mean())
-    return max(2 if several else 1, 1 + (share > 0.05) + (share > 0.2))
+    return max(3 if several else 1, 1 + (share > 0.05) + (share > 0.2))
 
 
 def apply(state: Mapping[str, Any], data: Dataset, *, seed: int = 0) -> Imputed:

@@ -23,6 +23,7 @@ MOST_FOR_TREES = 12  # levels; with more, the curve guesses alone
 MOST_DONORS = 2_000
 N_NEAR = 40  # rows with the most like guesses, whose errors a draw is made with
 N_MATCHES = 5  # of which the values are lent, where a column's own values are to be kept
+CLEARLY = 0.95
 FAR_OUT = 5.0  # deviations, beyond which an input of the curve says no more
 
 
@@ -45,12 +46,16 @@ def learn_chain(
     start = [_start(coded[:, place], coding) for place, coding in enumerate(codings)]
     filled = _started(coded, start, codings, rng if draws else None)
     models: list[Model] = []
+    plain: dict[int, bool] = {}  # columns that trees do not help, as a first sweep found
     for sweep in range(sweeps):
         models = []
         for place in learned:
             known = _known(coded[:, place], codings[place], weights, rng)
             counts = np.ones(len(known)) if weights is None else weights[known].astype(np.float64)
-            model = learn_column(filled, codings, place, known, counts, stream_seed(seed, "imputing", sweep, place))
+            own = stream_seed(seed, "imputing", sweep, place)
+            bent = not plain.get(place, False)
+            model = learn_column(filled, codings, place, (known, counts), draws=draws, bent=bent, seed=own)
+            plain[place] = draws and not model.get("trees")
             models.append(model)
             rows = np.flatnonzero(gaps[:, place])
             if len(rows):
@@ -101,12 +106,18 @@ def _started(
 
 
 def learn_column(
-    filled: np.ndarray, codings: Sequence[Coding], place: int, known: np.ndarray, counts: np.ndarray, seed: int
-) -> Model:
-    """How one column is guessed from the others: learned on the rows `known`, which count `counts` times."""
+    filled: np.ndarray, codings: Sequence[Coding], place: int, learned: tuple[np.ndarray, np.ndarray], *, draws: bool,
+    bent: bool, seed: int,
+) -> Model:  # fmt: skip
+    """How one column is guessed from the others: learned on the rows `learned`, with how often each counts.
+
+    For `draws` trees have a say only where they tell clearly more than the curve: what they smooth away weakens what
+    columns have to do with each other. Without `bent` they are not asked.
+    """
     import numpy as np
 
     coding, rng = codings[place], stream(seed, "imputing", "column")
+    known, counts = learned
     values = filled[known, place]
     plain = _plain_target(values, coding)
     folds = rng.permutation(len(known)) % trees.N_FOLDS
@@ -117,25 +128,33 @@ def learn_column(
         return model | _donors(np.tile(mean, (len(known), 1)), values, plain, counts, coding, rng)
     curve, told = smooth.fit(_inputs(filled[known], codings, place), plain, counts, rng)
     model = {"column": place, "curve": curve, "share": 1.0, "trees": []}
-    if coding.n_levels <= MOST_FOR_TREES and _is_spread(values, folds, coding):
+    if bent and coding.n_levels <= MOST_FOR_TREES and _is_spread(values, folds, coding):
         others = [other for other in range(len(codings)) if other != place]
         categories = [at for at, other in enumerate(others) if codings[other].levels]
-        target = values if coding.levels else plain[:, 0]
         texts, by_trees = trees.fit(
-            filled[known][:, others],
-            target,
-            counts,
-            n_levels=coding.n_levels,
-            categories=categories,
-            folds=folds,
-            seed=seed,
-        )
-        apart = told - by_trees
-        weighed = counts[:, None] * apart
-        share = float(np.clip((weighed * (plain - by_trees)).sum() / max((weighed * apart).sum(), 1e-12), 0, 1))
-        told = share * told + (1 - share) * by_trees
-        model |= {"share": share, "trees": texts}
+            filled[known][:, others], values if coding.levels else plain[:, 0], counts, n_levels=coding.n_levels,
+            categories=categories, folds=folds, seed=seed,
+        )  # fmt: skip
+        share, both = _weighed(plain, told, by_trees, counts)
+        if not draws or _error(plain, both, counts) < CLEARLY * _error(plain, told, counts):
+            told, model = both, model | {"share": share, "trees": texts}
     return model | _donors(told, values, plain, counts, coding, rng)
+
+
+def _weighed(
+    target: np.ndarray, curve: np.ndarray, by_trees: np.ndarray, counts: np.ndarray
+) -> tuple[float, np.ndarray]:  # fmt: skip
+    """The share of the curve with which both together have the least error, and what they tell then."""
+    import numpy as np
+
+    apart = curve - by_trees
+    weighed = counts[:, None] * apart
+    share = float(np.clip((weighed * (target - by_trees)).sum() / max((weighed * apart).sum(), 1e-12), 0, 1))
+    return share, share * curve + (1 - share) * by_trees
+
+
+def _error(target: np.ndarray, told: np.ndarray, counts: np.ndarray) -> float:
+    return float((counts[:, None] * (target - told) ** 2).sum())
 
 
 def _plain_target(values: np.ndarray, coding: Coding) -> np.ndarray:
@@ -143,7 +162,7 @@ def _plain_target(values: np.ndarray, coding: Coding) -> np.ndarray:
     import numpy as np
 
     if coding.levels:
-        return np.eye(coding.n_levels)[values.astype(int)]
+        return np.asarray(np.eye(coding.n_levels)[values.astype(int)])
     return ((values - coding.centre) / (coding.scale or 1.0))[:, None]
 
 
@@ -241,7 +260,7 @@ def _told(model: Model, filled: np.ndarray, codings: Sequence[Coding]) -> np.nda
     if model["trees"] and share < 1:
         others = [other for other in range(len(codings)) if other != place]
         told = told + (1 - share) * trees.predict(model["trees"], filled[:, others], n_levels=codings[place].n_levels)
-    return told
+    return np.asarray(told)
 
 
 def _near(ordered: np.ndarray, asked: np.ndarray, n: int) -> np.ndarray:

@@ -8,9 +8,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 N_CENTRES = 100
-WIDTHS = (1.0, 2.0)
-"""Widths of the bells, in square roots of the number of inputs: inputs are standardised."""
+WIDTHS = (0.0, 1.0, 2.0)
+"""Widths of the bells, in square roots of the number of inputs (standardised); 0 for a plane without bells."""
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+CLEARLY = 0.99  # of the error of what is simpler, below which something bent is taken
 BELL = 3.0  # how much less a bell is held back than a straight line
 
 
@@ -39,10 +40,10 @@ def fit(
     best: tuple[float, dict[str, Any], np.ndarray] | None = None
     far = _distances(z, centres)
     mean = np.average(y, axis=0, weights=weights)
-    for width in WIDTHS if n_centres else (1.0,):
+    for width in WIDTHS if n_centres else (0.0,):
         inputs = _inputs(z, far, width)
         found = _ridge(inputs, y - mean, weights)
-        if best is None or found[0] < best[0]:
+        if best is None or found[0] < best[0] * CLEARLY:
             error, centre, coefficients, told = found
             offset = mean - centre @ coefficients
             state = {"centres": centres.tolist(), "width": width, "coefficients": coefficients.tolist(),
@@ -67,12 +68,14 @@ def _distances(z: np.ndarray, centres: np.ndarray) -> np.ndarray:
     import numpy as np
 
     far: np.ndarray = (z**2).sum(axis=1)[:, None] - 2 * z @ centres.T + (centres**2).sum(axis=1)
-    return np.maximum(far, 0)
+    return np.asarray(np.maximum(far, 0))
 
 
 def _inputs(z: np.ndarray, far: np.ndarray, width: float) -> np.ndarray:
     import numpy as np
 
+    if not width:
+        return z
     bells = np.exp(-far / (2 * width**2 * max(1, z.shape[1])))
     return np.hstack([z, BELL * bells])
 

@@ -9,8 +9,8 @@ from modelwright.cleaning.findings import Findings
 from modelwright.cleaning.mend import Method, NoSettings
 from modelwright.cleaning.texts.columns import flagged_cells, prose_columns
 from modelwright.core.data import Dataset
-from modelwright.language import language_of
 from modelwright.core.values import Watch
+from modelwright.language import language_of
 
 if TYPE_CHECKING:
     import polars as pl
