@@ -45,6 +45,7 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "sounds": Entry("modelwright.cleaning.sounds.screening:MEND"),
         "signals": Entry("modelwright.cleaning.signals.checks:MEND"),
         "denoising": Entry("modelwright.cleaning.signals.denoising:MEND"),
+        "outliers": Entry("modelwright.cleaning.outliers.mending:MEND"),
         "label_errors": Entry("modelwright.cleaning.labels.mending:MEND"),
         "fuzzy_duplicates": Entry("modelwright.cleaning.matching.fuzzy:MEND"),
         "near_duplicate_texts": Entry("modelwright.cleaning.matching.near:MEND"),
