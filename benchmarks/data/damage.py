@@ -64,7 +64,8 @@ def swaps(frame: pl.DataFrame, pair: tuple[str, str], share: float, rng: np.rand
     """In `share` of the rows two cells change places."""
     rows = np.sort(rng.choice(frame.height, int(share * frame.height), replace=False))
     left, right = frame[pair[0]], frame[pair[1]]
-    return frame.with_columns(left.scatter(rows, right[rows]), right.scatter(rows, left[rows]))
+    from_left, from_right = left[rows], right[rows]  # first, for `scatter` writes into the series it is called on
+    return frame.with_columns(left.scatter(rows, from_right), right.scatter(rows, from_left))
 
 
 def copies(frame: pl.DataFrame, share: float, rng: np.random.Generator) -> pl.DataFrame:
