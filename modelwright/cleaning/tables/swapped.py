@@ -20,7 +20,7 @@ STRANGER = 0.01  # of one row in n: how likely a text is that the column has now
 LIKE_KIND = 0.2  # of the chance of a new text, for one that is a number among numbers or a word among words
 MIXED = (0.2, 0.8)  # columns with this share of numbers are neither of numbers nor of words
 LEAST_ROWS = 20
-MOST_SHARED = 0.1  # of the frequent texts of the column that has fewer
+MOST_SHARED = 0.1
 RARE = 0.05  # of the rows
 Swap = tuple[int, str, str, str, str, float]
 
@@ -50,12 +50,10 @@ def swapped(columns: Sequence[Coded], least: float) -> list[Swap]:
 
 
 def _shared(left: Coded, right: Coded) -> float:
-    """Share of the texts of one column that are frequent in both: then either may stand in either."""
-    known = [
-        {column.values[place] for place in (column.counts > max(3.0, RARE * column.n_present)).nonzero()[0]}
-        for column in (left, right)
-    ]
-    return len(known[0] & known[1]) / max(1, min(map(len, known)))
+    """How far two columns have the same texts equally often, 0..1: then either cell may stand in either."""
+    other = dict(zip(right.values, (right.counts / right.n_present).tolist(), strict=True))
+    own = zip(left.values, (left.counts / left.n_present).tolist(), strict=True)
+    return float(sum(min(share, other.get(value, 0.0)) for value, share in own))
 
 
 def _strangers(column: Coded) -> np.ndarray:
