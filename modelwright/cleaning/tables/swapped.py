@@ -20,7 +20,7 @@ STRANGER = 0.01  # of one row in n: how likely a text is that the column has now
 LIKE_KIND = 0.2  # of the chance of a new text, for one that is a number among numbers or a word among words
 MIXED = (0.2, 0.8)  # columns with this share of numbers are neither of numbers nor of words
 LEAST_ROWS = 20
-MOST_SHARED = 0.1
+MOST_SHARED = 0.1  # overlap of two columns' texts, by how often each stands in either
 RARE = 0.05  # of the rows
 Swap = tuple[int, str, str, str, str, float]
 
