@@ -20,6 +20,7 @@ RUNTIME = sorted((ROOT / "runtime" / "modelwright_runtime").rglob("*.py"))
 STAGES = (
     "collection",
     "cleaning",
+    "profiling",
     "labelling",
     "sequences",
     "splitting",
