@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FORMS = ("csv", "jsonl", "history", "label-studio", "coco", "yolo", "voc", "spacy")
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".json": "label-studio", ".zip": "coco"}
-_ORDERS = ("random", "given", "uncertain")
+_ORDERS = ("random", "given", "teaching", "uncertain")
 
 
 def label(arguments: list[str], terminal: Terminal, parser: Parser) -> None:
@@ -60,7 +60,11 @@ def _options(parser: Parser) -> argparse.ArgumentParser:
     made.add_argument("--guidelines", metavar="FILE.md", help="what annotators read beside the task")
     made.add_argument("--gold", metavar="FILE", help="rows whose label is known (.csv: row or file, label): mixed in")
     made.add_argument("--overlap", type=int, metavar="N", help="how many people label each row [1]")
-    made.add_argument("--order", choices=_ORDERS, help="which rows come first; uncertain needs --suggest [random]")
+    made.add_argument(
+        "--order", choices=_ORDERS,
+        help="which rows come first; teaching: those that teach a model most, as labels come; uncertain: those that "
+        "the model of --suggest is least sure of [random]",
+    )  # fmt: skip
     made.add_argument(
         "--suggest", metavar="MODEL", help="a package's name or file, whose answer is shown as a suggestion"
     )
@@ -311,13 +315,15 @@ def _export(options: argparse.Namespace, project: Project, terminal: Terminal) -
 
 
 def _status(project: Project, terminal: Terminal) -> None:
+    from modelwright.labelling.lessons import going_told
     from modelwright.labelling.stats import agreement_told, differing, people_table, progress
 
+    going = going_told(project)
     told, people, agreed = progress(project), people_table(project), agreement_told(project)
     n_differ = len(differing(project, limit=10_000))
     if terminal.as_json:
         terminal.emit({"stage": "labelling", "event": "status", "project": project.name, "progress": told,
-                       "people": people, "agreement": agreed, "to_settle": n_differ})  # fmt: skip
+                       "people": people, "agreement": agreed, "to_settle": n_differ, "learning": going})  # fmt: skip
         return
     terminal.text(f"{project.name}: {told['done']:,} of {told['rows'] - told['gold']:,} rows have their "
                   f"{project.spec.overlap} label(s), {told['labelled']:,} have any")  # fmt: skip
@@ -327,5 +333,13 @@ def _status(project: Project, terminal: Terminal) -> None:
     )
     if agreed["shared_rows"]:
         terminal.text(f"{agreed['shared_rows']:,} rows by several people: {agreed['alike']:.1%} alike"
-                      + (f", Krippendorff's alpha {agreed['alpha']:.3f}" if agreed["alpha"] is not None else "")
+                      + (f", {_alpha(agreed)}" if agreed["alpha"] is not None else "")
                       + f"; {n_differ:,} to settle (Review, on the page of an owner or reviewer)")  # fmt: skip
+    if going is not None:
+        more = "further labels teach little" if going["stop"] else "labels still teach"
+        terminal.text(f"learnt from {going['n_labels']:,} labels: {going['reason']}; {more}")
+
+
+def _alpha(agreed: dict[str, Any]) -> str:
+    told = f"Krippendorff's alpha {agreed['alpha']:.3f}"
+    return told if agreed["low"] is None else f"{told} ({agreed['low']:.2f} to {agreed['high']:.2f})"

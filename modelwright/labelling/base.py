@@ -38,7 +38,9 @@ class LabelSpec(Spec):
     columns: tuple[str, ...] = Field((), description="what is labelled (two for pairs); else found by looking")
     show: tuple[str, ...] | None = Field(None, description="what else is shown of a row; else every short column")
     overlap: int = Field(1, ge=1, le=100, description="how many people label each row")
-    order: Literal["given", "random", "uncertain"] = Field("random", description="which rows come first")
+    order: Literal["given", "random", "uncertain", "teaching"] = Field(
+        "random", description="which rows come first; teaching: those a model would learn most from, as labels come"
+    )
     guidelines: str = Field("", max_length=200_000, description="what annotators read, as Markdown")
     gold_every: int = Field(10, ge=2, description="one task in so many is a gold question, while there are any")
     lease_s: float = Field(600.0, gt=0, description="how long a task stays with a person who does nothing")
@@ -59,9 +61,11 @@ class LabelSpec(Spec):
         return given
 
     @model_validator(mode="after")
-    def _has_classes(self) -> LabelSpec:
+    def _fits(self) -> LabelSpec:
         if not self.classes:
             raise ValueError("`classes` are needed: what can be said of a row")
+        if self.order == "teaching" and self.kind not in ONE_CLASS:
+            raise ValueError(f"`order: teaching` is for {', '.join(ONE_CLASS)}; for {self.kind} take random")
         return self
 
 

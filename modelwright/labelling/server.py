@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from typing import Any
 from urllib.parse import quote
 
 from modelwright.core.errors import UserError
+from modelwright.labelling.lessons import keep_teaching
 from modelwright.labelling.people import Person, token_of
 from modelwright.labelling.service import LabelService
 from modelwright.labelling.store import Project
@@ -29,12 +32,19 @@ def serve_labelling(
     `ready` is called with the address, such as `http://127.0.0.1:8001`. Raises `UserError("serve.port")`.
     """
     service = LabelService(project, people)
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="label") as pool:
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="label") as pool, contextlib.ExitStack() as learning:
         hub = Hub(service, service.limits, pool)
-        asyncio.run(_serve(hub, host, port, ready or (lambda address: None)))
+        beside: list[Callable[[], Coroutine[Any, Any, None]]] = [hub.sweep]
+        if project.spec.order == "teaching":
+            learner = learning.enter_context(ProcessPoolExecutor(1, mp_context=get_context("spawn")))
+            beside.append(lambda: keep_teaching(service.desk, learner))
+        asyncio.run(_serve(hub, host, port, ready or (lambda address: None), beside))
 
 
-async def _serve(hub: Hub, host: str, port: int, ready: Callable[[str], object]) -> None:
+async def _serve(
+    hub: Hub, host: str, port: int, ready: Callable[[str], object],
+    beside: Sequence[Callable[[], Coroutine[Any, Any, None]]],
+) -> None:  # fmt: skip
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     try:
         listener = await loop.create_server(lambda: Connection(hub), host, port, backlog=_BACKLOG)
@@ -46,7 +56,7 @@ async def _serve(hub: Hub, host: str, port: int, ready: Callable[[str], object])
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
             loop.add_signal_handler(number, stop.set)
-    sweep = loop.create_task(hub.sweep())
+    tasks = [loop.create_task(begin()) for begin in beside]
     try:
         bound_host, bound_port = listener.sockets[0].getsockname()[:2]
         ready(f"http://[{bound_host}]:{bound_port}" if ":" in bound_host else f"http://{bound_host}:{bound_port}")
@@ -55,7 +65,8 @@ async def _serve(hub: Hub, host: str, port: int, ready: Callable[[str], object])
         listener.close()
         await hub.drain()
     finally:
-        sweep.cancel()
+        for task in tasks:
+            task.cancel()
         listener.close()
 
 

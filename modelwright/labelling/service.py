@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from modelwright.core.errors import SystemFault, UserError, WrightError
+from modelwright.labelling.lessons import going_told
 from modelwright.labelling.people import Person, token_of
 from modelwright.labelling.rows import MOST_SHOWN_LETTERS
 from modelwright.labelling.shown_media import shown_media
@@ -240,7 +241,7 @@ class LabelService:
 
     def _progress(self, person: Person, query: dict[str, str]) -> Response:
         with self._reading() as project:
-            return _json(progress(project, person.name))
+            return _json({**progress(project, person.name), "learning": going_told(project)})
 
     def _team(self, person: Person, query: dict[str, str]) -> Response:
         _check(person, "review")

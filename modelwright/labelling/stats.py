@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from itertools import combinations
 from typing import Any
 
+from modelwright.labelling.agreement import agreement
 from modelwright.labelling.base import ONE_CLASS
 from modelwright.labelling.settle import answers_table
 from modelwright.labelling.shapes import likeness
 from modelwright.labelling.store import Project
+from modelwright.labelling.truth import answers_of
 
 ALIKE = 0.8
 """Shapes less alike than this differ; classes differ when they are not the same."""
@@ -92,36 +95,26 @@ def _median(values: list[float]) -> float | None:
 
 
 def agreement_told(project: Project) -> dict[str, Any]:
-    """How well people agree on rows that several labelled: the share alike, and of classes Krippendorff's alpha.
-
-    Reference: Krippendorff (2011), "Computing Krippendorff's alpha-reliability".
-    """
-    kind, answers = project.spec.kind, answers_table(project)
+    """How well people agree on rows that several labelled: the share of pairs alike, and of classes Krippendorff's
+    alpha with its interval, and Fleiss' and Cohen's kappa (`agreement`); None where one is not defined."""
+    kind, table = project.spec.kind, answers_table(project)
     said: dict[int, list[tuple[str, str]]] = defaultdict(list)
-    for row, person, value in answers.select("__row__", "person", "value").iter_rows():
+    for row, person, value in table.select("__row__", "person", "value").iter_rows():
         said[row].append((person, value))
     shared = {row: voices for row, voices in said.items() if len(voices) > 1}
     pairs = [_alike(a, b, kind) for voices in shared.values() for (_, a), (_, b) in combinations(voices, 2)]
-    told: dict[str, Any] = {"shared_rows": len(shared), "alike": _mean(pairs[:MOST_PAIRS]), "alpha": None}
+    told: dict[str, Any] = {"shared_rows": len(shared), "alike": _mean(pairs[:MOST_PAIRS])}
+    told |= dict.fromkeys(("alpha", "low", "high", "fleiss", "cohen"))
     if kind in ONE_CLASS and shared:
-        told["alpha"] = _alpha([[value for _, value in voices] for voices in shared.values()])
+        voices = [(row, person, value) for row, of_row in shared.items() for person, value in of_row]
+        rows, people, values = zip(*voices, strict=True)
+        found = agreement(answers_of(rows, people, values))
+        told |= {name: _known(getattr(found, name)) for name in ("alpha", "low", "high", "fleiss", "cohen")}
     return told
 
 
-def _alpha(units: list[list[str]]) -> float | None:
-    """Krippendorff's alpha of nominal values: one less the observed disagreement over the expected one."""
-    totals: dict[str, int] = defaultdict(int)
-    observed = 0.0
-    for values in units:
-        counts: dict[str, int] = defaultdict(int)
-        for value in values:
-            counts[value] += 1
-            totals[value] += 1
-        n = len(values)
-        observed += (n * n - sum(count * count for count in counts.values())) / (n - 1)
-    n_values = sum(totals.values())
-    expected = (n_values**2 - sum(count**2 for count in totals.values())) / (n_values - 1)
-    return round(1.0 - observed / expected, 4) if expected else None
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 4)
 
 
 def differing(project: Project, *, after: int = -1, limit: int = 50) -> list[dict[str, Any]]:

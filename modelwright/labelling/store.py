@@ -233,7 +233,9 @@ def _keep_tasks(folder: Path, spec: LabelSpec, data: Dataset, gold: Mapping[int,
     unknown = sorted(set(gold) - set(rows.tolist()))
     if unknown:
         raise UserError("labelling.row", f"a gold question is about row {unknown[0]}, which is not there.")
-    order = rows if spec.order != "random" else stream(spec.seed, "labelling", "order").permutation(rows)
+    order = (
+        rows if spec.order not in ("random", "teaching") else stream(spec.seed, "labelling", "order").permutation(rows)
+    )
     with contextlib.closing(connect(folder / "labels.db")) as database:
         database.executescript(_LABELS)
         database.execute("BEGIN")

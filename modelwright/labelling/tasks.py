@@ -18,6 +18,7 @@ from modelwright.labelling.store import Project
 
 MOST_HELD = 50
 _FREE_EVERY_S = 1.0
+_START = -(2**62)  # before every place: rows are put before others by smaller ones
 
 
 @dataclass
@@ -64,14 +65,14 @@ class Desk:
         every = self.project.spec.gold_every
         n_given = self._n_given(person)
         if self._has_gold() and n_given % every == every - 1:
-            found = self._unseen("gold IS NOT NULL", person, 0, 1)
+            found = self._unseen("gold IS NOT NULL", person, _START, 1)
             if found:
                 self.n_given[person] = n_given + 1
                 return [found[0][0]]
         n_wanted = n_tasks
         if self._has_gold():
             n_wanted = min(n_tasks, (every - 1 - n_given) % every or 1)
-        found = self._unseen("is_open = 1", person, self.reached.get(person, 0), n_wanted)
+        found = self._unseen("is_open = 1", person, self.reached.get(person, _START), n_wanted)
         if found:
             self.reached[person] = found[-1][1]
             self.n_given[person] = n_given + len(found)

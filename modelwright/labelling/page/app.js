@@ -300,13 +300,16 @@ async function refresh() {
   const told = await get("/api/progress");
   state.mine = told.mine;
   state.done = told.done;
+  state.learning = told.learning;
   counted();
 }
 
 function counted() {
   const { rows, gold } = state.project.progress, all = Math.max(rows - gold, 1);
   const share = Math.min(100, (100 * state.done) / all);
-  at("count").textContent = `${state.mine.toLocaleString()} by you · ${state.done.toLocaleString()} of ${all.toLocaleString()} done`;
+  at("count").textContent = `${state.mine.toLocaleString()} by you · ${state.done.toLocaleString()} of ${all.toLocaleString()} done`
+    + (state.learning && state.learning.stop ? " · more labels teach little" : "");
+  at("count").title = state.learning ? `learnt from ${state.learning.n_labels} labels: ${state.learning.reason}` : "";
   at("bar").firstElementChild.style.width = `${share}%`;
   at("bar").setAttribute("aria-valuenow", Math.round(share));
 }

@@ -11,7 +11,7 @@ export async function review(box, project, given) {
   const cells = (one) => [one.person, one.labels, one.skipped, one.n_gold ? `${share(one.gold)} of ${one.n_gold}` : "–",
     one.n_shared ? share(one.agrees) : "–", one.median_s === null ? "–" : `${one.median_s} s`];
   const told = agreement.shared_rows ? `${agreement.shared_rows.toLocaleString()} rows were labelled by several people: ${share(agreement.alike)} alike`
-    + (agreement.alpha === null ? "." : `, Krippendorff's alpha ${agreement.alpha}.`) : "No row was labelled by several people yet.";
+    + (agreement.alpha === null ? "." : `, Krippendorff's alpha ${agreement.alpha}${agreement.low === null ? "" : ` (${agreement.low} to ${agreement.high})`}.`) : "No row was labelled by several people yet.";
   const cases = make("div");
   box.replaceChildren(make("h2", { textContent: "People" }), make("table", { class: "people" },
     make("tr", {}, ...["person", "labels", "skipped", "right on gold", "like the others", "median time"].map((name) => make("th", { textContent: name }))),
