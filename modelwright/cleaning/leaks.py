@@ -10,7 +10,7 @@ from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from modelwright.cleaning.columns import name_words
-from modelwright.core.data import Decision, Schema
+from modelwright.core.data import GIVES_AWAY, Decision, Schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,7 +36,7 @@ def mark_leaks(schema: Schema, sample: pl.DataFrame, open_columns: Container[str
             continue
         why = _leak(sample, column.name, target)
         if why:
-            why = f"it would give the target away: {why}; to keep it, ask for `roles: {{{column.name}: feature}}`"
+            why = f"{GIVES_AWAY}: {why}; to keep it, ask for `roles: {{{column.name}: feature}}`"
             schema = schema.with_column(column.name, role="ignored", why=why)
             told.append(Decision("cleaning", column.name, "ignored", why))
     return schema, told

@@ -27,6 +27,9 @@ Role = Literal["feature", "target", "weight", "group", "time", "id", "protected"
 ROW_ID = "__row__"
 """The reserved first column of every table: uint64, the row's number in the collected table, for ever."""
 
+GIVES_AWAY = "it would give the target away"
+"""How the `why` of a column begins that cleaning left out as a leak; profiling tells of it first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
