@@ -47,6 +47,27 @@ def collect(arguments: list[str], terminal: Terminal, parser: Parser) -> None:
     seconds = round(time.perf_counter() - began, 3)
     terminal.watch({"stage": "collection", "event": "end", "cached": not gathered.is_new, "seconds": seconds})
     _tell_gathered(gathered, terminal, seconds)
+    if options.source.endswith((".yaml", ".yml")):
+        _tell_required(gathered.version, _read(Path(options.source)), store, terminal)
+
+
+def _tell_required(version: Version, recipe: dict[str, Any], store: Store, terminal: Terminal) -> None:
+    """What the recipe requires, held against the newest version; an error where what must be met is not."""
+    from modelwright.required import met_by, required_of
+
+    spec = required_of(recipe)
+    if spec is None:
+        return
+    found = met_by(store, version, spec, recipe, terminal.watch)
+    if terminal.as_json:
+        label = version.label if version.number else None
+        terminal.emit({"stage": "profiling", "event": "requirements", "version": label, **found.to_plain()})
+    else:
+        terminal.text(f"required  {found.told()}")
+        terminal.table(["requirement", "is", "required", "found"], found.table())
+        for line in found.lines():
+            terminal.text(f"          {line}")
+    found.check()
 
 
 def _gathered(

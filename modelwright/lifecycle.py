@@ -96,12 +96,32 @@ def prepare(recipe: Recipe, work: _Work) -> Prepared:
         "cleaning", "clean", clean_spec, [mended or raw],
         lambda clean: clean((mended or raw).value, clean_spec, watch=work.watch), _tell_cleaned,
     )  # fmt: skip
+    required = _required(recipe, work, cleaned)
     cases = _cases(recipe, work, cleaned)
     splits = work.stage(
         "splitting", "split", recipe.split, [cases],
         lambda split: split(cases.value.kept, recipe.split, seed=recipe.seed), _tell_split,
     )  # fmt: skip
-    return Prepared(raw, cases, splits, rows=cleaned, mended=mended)
+    return Prepared(raw, cases, splits, rows=cleaned, mended=mended, required=required)
+
+
+def _required(recipe: Recipe, work: _Work, cleaned: Made) -> Made | None:
+    """The cleaned rows held against what the recipe requires. A run stops here where what must be met is not."""
+    spec = recipe.requirements
+    if spec is None:
+        return None
+    from modelwright.profiling.requirements import Met
+
+    now = datetime.now(UTC).replace(tzinfo=None)
+    today = now.date().isoformat() if spec.fresh else ""  # the age of rows changes while they do not
+    required = work.stage(
+        "profiling", "requirements", spec, [cleaned, today, recipe.target],
+        lambda met: met(cleaned.value.kept, spec, target=recipe.target, now=now, watch=work.watch).to_plain(),
+        _tell_required, keep=lambda _, plain: plain,
+    )  # fmt: skip
+    if work.on_record:  # a plan only tells
+        Met.from_plain(required.plain).check()
+    return required
 
 
 def _mended(recipe: Recipe, work: _Work, raw: Made, clean_spec: CleanSpec) -> Made | None:
@@ -176,6 +196,7 @@ def finish(recipe: Recipe, work: _Work, prepared: Prepared, trained: Made, repor
     from modelwright.export import lay_out_targets
 
     inputs: list[Made | str | None] = [prepared.raw, prepared.cleaned, prepared.splits, trained, report, recipe.name]
+    inputs += [prepared.required] if prepared.required else []
     card = work.stage(
         "evaluation", "card", None, inputs,
         lambda make: work.store.put(make(**_page_contents(recipe, prepared, trained, report)).encode()),
@@ -227,6 +248,7 @@ class Prepared:
     splits: Made
     rows: Made
     mended: Made | None = None
+    required: Made | None = None
 
     @property
     def typed(self) -> Dataset:
@@ -373,6 +395,14 @@ def _tell_cleaned(cleaned: Cleaned) -> dict[str, Any]:
             "schema": cleaned.kept.schema.to_plain()}  # fmt: skip
 
 
+def _tell_required(plain: Mapping[str, Any]) -> dict[str, Any]:
+    decisions = [
+        Decision("profiling", one["need"], one["status"], f"{one['text']} To do: {one['todo']}.")
+        for one in plain["findings"] if one["status"] != "met"
+    ]  # fmt: skip
+    return {"told": plain["told"], "decisions": decisions, "requirements": plain}
+
+
 def _tell_windowed(made: Cleaned, before: Mapping[str, Any]) -> dict[str, Any]:
     decisions = [decision for decision in made.decisions if decision.stage == "sequences"]
     layout = made.kept.origin.get("sequences")
@@ -426,15 +456,18 @@ def _page_contents(recipe: Recipe, prepared: Prepared, trained: Made, report: Ma
     """What the report and the model card are made of."""
     cleaned, sets, rows = prepared.cleaned.value, prepared.sets, prepared.rows.value
     mended = prepared.mended.facts if prepared.mended else {}
+    required = prepared.required.facts if prepared.required else {}
     decisions: tuple[Decision, ...] = (
         *(Decision(**told) for told in mended.get("decisions", ())),
-        *cleaned.decisions, *sets.decisions, *trained.value.decisions,
+        *cleaned.decisions, *(Decision(**told) for told in required.get("decisions", ())),
+        *sets.decisions, *trained.value.decisions,
     )  # fmt: skip
     data_facts = {
         "rows collected": prepared.raw.value.n_rows,
         "rows kept": rows.kept.n_rows,
         "rows removed": rows.removed.height,
         **({"cells mended": mended["n_changed"], "rows mended away": mended["n_removed"]} if mended else {}),
+        **({"requirements": prepared.required.facts["told"]} if prepared.required else {}),
         **({"cases made of them": cleaned.kept.n_rows} if rows is not cleaned else {}),
         "cells changed": prepared.cleaned.facts["n_changed"],
         "rows trained on": len(sets.train),

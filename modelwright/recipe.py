@@ -18,6 +18,7 @@ from modelwright.core.use import Use
 from modelwright.evaluation.base import EvaluateSpec
 from modelwright.monitoring.spec import MonitorSpec
 from modelwright.packaging.spec import PackageSpec
+from modelwright.profiling.requirements.spec import RequirementsSpec
 from modelwright.sequences.base import WindowSpec
 from modelwright.splitting.base import SplitSpec
 from modelwright.training.base import TrainSpec
@@ -42,6 +43,7 @@ class Recipe(Spec):
     seed: int = Field(0, ge=0, description="every random choice follows from it")
     labels: str = Field("", description="a labelling project of the store, whose labels are the target column")
     data: CollectSpec = Field(description="where the rows come from")
+    requirements: RequirementsSpec | None = Field(None, description="what the task needs of its data")
     mend: MendSpec = Field(
         default_factory=lambda: MendSpec(mode="off"), description="whether wrong cells are put right first"
     )

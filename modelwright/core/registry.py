@@ -50,6 +50,7 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "fuzzy_duplicates": Entry("modelwright.cleaning.matching.fuzzy:MEND"),
         "near_duplicate_texts": Entry("modelwright.cleaning.matching.near:MEND"),
     },
+    "profiling": {"requirements": Entry("modelwright.profiling.requirements.base:met")},
     "sequences": {"window": Entry("modelwright.sequences.base:window")},
     "labelling": {"join": Entry("modelwright.labelling.joining:join")},
     "splitting": {"split": Entry("modelwright.splitting.base:split")},

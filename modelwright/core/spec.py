@@ -92,12 +92,12 @@ def _as_user_error(problem: ValidationError, spec: type[BaseModel], where: str) 
 
 def _fields(spec: type[BaseModel], path: list[Any]) -> list[str]:
     for name in path:
-        if isinstance(name, int):  # a place in a tuple of Specs
-            continue
+        if isinstance(name, int) or (name not in spec.model_fields and len(path) > 1):
+            continue  # a place in a tuple of Specs, or a key of a mapping of them
         whole = spec.model_fields[name].annotation if name in spec.model_fields else None
         kinds = [kind for kind in (whole, *get_args(whole)) if isinstance(kind, type)]
         inner = next((kind for kind in kinds if issubclass(kind, BaseModel)), None)
         if inner is None:
             return []
         spec = inner
-    return list(spec.model_fields)
+    return [info.alias or name for name, info in spec.model_fields.items()]
