@@ -7,15 +7,13 @@ shown by signs; every list is cut and says so.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelwright.cleaning.choosing import pattern_of
 from modelwright.core.data import ROW_ID
+from modelwright.shown import count, page_of, percent, pieces, short
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from modelwright.cleaning.history import Group, History
     from modelwright.core.values import Cleaned
 
-MOST_GROUPS, MOST_EXAMPLES, MOST_FLAGS, MOST_COLUMNS, MOST_LETTERS = 300, 6, 80, 400, 90
+MOST_GROUPS, MOST_EXAMPLES, MOST_FLAGS, MOST_COLUMNS = 300, 6, 80, 400
 KINDS = {
     "number": "numbers", "category": "categories", "boolean": "yes or no", "datetime": "dates", "text": "texts",
     "image": "pictures", "audio": "sounds", "series": "series", "boxes": "boxes", "mask": "masks", "labels": "labels",
@@ -45,105 +43,17 @@ def report_page(
     >>> "<u>" in page, "title><i>" in page, "oak<mark>␣</mark>" in page, "wright clean x.csv --undo 1" in page
     (False, False, True, True)
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    folder = Path(__file__).parent
-    style = (folder / "clean_report.css").read_text(encoding="utf-8")
-    script = (folder / "clean_report.js").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    from markupsafe import Markup
-
     missing = _missing(history, cleaned)
     shown = history.groups[:MOST_GROUPS]
-    page: str = environment.get_template("clean_report.html").render(
-        title=_short(title), source=_short(str(facts.get("source", ""))), out=_short(str(facts.get("out", ""))),
-        style=Markup(style), script=Markup(script), style_hash=_hash(style), script_hash=_hash(script),
+    return page_of(
+        Path(__file__).with_suffix(".html"), title=short(title), source=short(str(facts.get("source", ""))),
+        out=short(str(facts.get("out", ""))),
         headline=_headline(history, flags), tiles=_tiles(history, flags),
         columns=_columns(history, shown, command), n_more_groups=len(history.groups) - len(shown),
         rows=[_told(history, group, command) for group in shown if group.column is None],
         flags=_flags(history, flags), n_flags=flags.height, missing=missing, readings=_readings(cleaned, missing),
         gone=_gone(cleaned), command=command,
     )  # fmt: skip
-    return page
-
-
-def _hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _short(text: str, most: int = MOST_LETTERS) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def percent(share: float) -> str:
-    """A confidence in whole per cent, never rounded up to certainty.
-
-    >>> percent(0.999), percent(1.0)
-    ('99%', '100%')
-    """
-    return f"{int(100 * share + 1e-4)}%"
-
-
-def _count(n: int, one: str, many: str = "") -> str:
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
-# What the eye would miss --------------------------------------------------------------------------------------
-
-_SIGNS = {" ": "␣", "\u00a0": "⍽", "\t": "⇥", "\n": "⏎", "\r": "␍", "\u200b": "∅", "\ufeff": "∅", "\u2060": "∅"}
-
-
-def pieces(cell: str | None, other: str | None = None) -> list[tuple[str, str]]:
-    """A cell in pieces: `same` (as in the other cell), `diff`, and `sign` for blanks that matter and controls.
-
-    >>> pieces("Bergxn", "Bergen"), pieces("oak ")
-    ([('same', 'Berg'), ('diff', 'x'), ('same', 'n')], [('same', 'oak'), ('sign', '␣')])
-    """
-    if cell is None or cell == "":
-        return [("none", "nothing" if cell is None else "empty")]
-    start = _start(cell, other)
-    cut = _short(("…" if start else "") + cell[start:])
-    differs = _differing(cut, _short(("…" if start else "") + other[start:])) if other else set()
-    made: list[tuple[str, str]] = []
-    for place, letter in enumerate(cut):
-        edge = letter == " " and (place in (0, len(cut) - 1) or cut[place - 1] == " " or cut[place + 1] == " ")
-        sign = _sign(letter) if letter != " " or edge else ""
-        kind = "sign" if sign else "diff" if place in differs else "same"
-        if made and made[-1][0] == kind:
-            made[-1] = (kind, made[-1][1] + (sign or letter))
-        else:
-            made.append((kind, sign or letter))
-    return made
-
-
-def _start(cell: str, other: str | None) -> int:
-    """Where to begin to show a long cell, so that what differs is seen: some letters before the first that does."""
-    if other is None or max(len(cell), len(other)) <= MOST_LETTERS:
-        return 0
-    pairs = enumerate(zip(cell, other, strict=False))
-    first = next((place for place, (one, two) in pairs if one != two), min(len(cell), len(other)))
-    return first - 30 if first > MOST_LETTERS // 2 else 0
-
-
-def _sign(letter: str) -> str:
-    """What stands for a letter that is not seen or that turns its neighbours round."""
-    code = ord(letter)
-    if letter in _SIGNS:
-        return _SIGNS[letter]
-    if code < 32:
-        return chr(0x2400 + code)
-    turns = 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069 or code in (0x200E, 0x200F, 0x061C)
-    blank = letter.isspace() or 0x7F <= code < 0xA0 or code in (0x2028, 0x2029)
-    return f"⟨{code:04X}⟩" if turns or blank else ""
-
-
-def _differing(text: str, other: str) -> set[int]:
-    """The places of a text that the other has not."""
-    matched = SequenceMatcher(None, text, other, autojunk=False).get_matching_blocks()
-    return set(range(len(text))) - {place for block in matched for place in range(block.a, block.a + block.size)}
 
 
 # The parts of the page ----------------------------------------------------------------------------------------
@@ -151,10 +61,10 @@ def _differing(text: str, other: str) -> set[int]:
 
 def _headline(history: History, flags: pl.DataFrame) -> str:
     n_rows, n_cells, n_open = _counts(history)
-    done = [_count(n_cells, "cell was", "cells were") + " put right"] if n_cells else []
-    done += [_count(n_rows, "row was", "rows were") + " removed"] if n_rows else []
-    more = [f"{_count(n_open, 'more change is', 'more changes are')} offered and not made"] if n_open else []
-    more += [f"{_count(flags.height, 'cell is', 'cells are')} worth a look"] if flags.height else []
+    done = [count(n_cells, "cell was", "cells were") + " put right"] if n_cells else []
+    done += [count(n_rows, "row was", "rows were") + " removed"] if n_rows else []
+    more = [f"{count(n_open, 'more change is', 'more changes are')} offered and not made"] if n_open else []
+    more += [f"{count(flags.height, 'cell is', 'cells are')} worth a look"] if flags.height else []
     first = " and ".join(done) or "Nothing was changed"
     return f"{first}{'; ' if more else ''}{', and '.join(more)}."
 
@@ -172,7 +82,7 @@ def _tiles(history: History, flags: pl.DataFrame) -> list[tuple[str, str, str]]:
     touched = {group.column for group in history.groups if group.column and history.n_active(group.number)}
     return [
         ("Table", f"{history.raw.n_rows:,} × {n_columns:,}", "rows and columns, as they came"),
-        ("Put right", f"{n_cells:,}", f"{n_cells / n_all:.2%} of all cells, in {_count(len(touched), 'column')}"),
+        ("Put right", f"{n_cells:,}", f"{n_cells / n_all:.2%} of all cells, in {count(len(touched), 'column')}"),
         ("Removed", f"{n_rows:,}", "rows"),
         ("Offered", f"{n_open:,}", "likely, and not sure enough to do unasked"),
         ("Worth a look", f"{flags.height:,}", "odd, and nothing is proposed"),
@@ -199,7 +109,7 @@ def _told(history: History, group: Group, command: str) -> dict[str, Any]:
     state, word = _state(group, n_active)
     verb = "--undo" if n_active else "--redo"
     return {
-        "number": group.number, "n": f"{group.n:,}", "method": group.method, "reason": _short(group.reason, 300),
+        "number": group.number, "n": f"{group.n:,}", "method": group.method, "reason": short(group.reason, 300),
         "state": state, "word": word, "low": percent(group.low), "high": percent(group.high),
         "sure": round(100 * (group.low + group.high) / 2), "line": f"{command} {verb} {group.number}",
         "takes": "take back" if n_active else "do it", "kind": group.kind,
@@ -217,7 +127,7 @@ def _state(group: Group, n_active: int) -> tuple[str, str]:
 
 def _example(group: Group, one: tuple[int, str | None, str | None, str]) -> dict[str, Any]:
     row, before, after, reason = one
-    why = _short(reason, 200) if reason != group.reason else ""
+    why = short(reason, 200) if reason != group.reason else ""
     if group.kind == "cells":
         return {"row": row, "before": pieces(before, after), "after": pieces(after, before), "why": why}
     repeats = [("same", f"repeats row {after}")] if group.kind == "rows" and after else []
@@ -245,10 +155,10 @@ def _flags(history: History, flags: pl.DataFrame) -> list[dict[str, Any]]:
         same = part["reason"].n_unique() == 1
         told.append({
             "column": pieces(column) if column is not None else [("none", "whole rows")], "n": f"{part.height:,}",
-            "method": part["method"][0], "reason": _short(part["reason"][0] if same else part["sort"][0], 300),
+            "method": part["method"][0], "reason": short(part["reason"][0] if same else part["sort"][0], 300),
             "examples": [
                 {"row": row, "cell": pieces(cell) if column is not None else [],
-                 "why": "" if same else _short(why, 200)}
+                 "why": "" if same else short(why, 200)}
                 for row, cell, why in zip(oddest[ROW_ID], cells, oddest["reason"], strict=True)
             ],
         })  # fmt: skip
@@ -289,13 +199,13 @@ def _readings(cleaned: Cleaned, missing: list[dict[str, Any]]) -> list[dict[str,
 
     by_column: dict[str, list[str]] = {}
     for line in summary(cleaned):
-        told = f"{line['step']}: {_count(line['n_changed'], 'cell')}, such as {line['example']}"
-        by_column.setdefault(str(line["column"]), []).append(_short(told, 160))
+        told = f"{line['step']}: {count(line['n_changed'], 'cell')}, such as {line['example']}"
+        by_column.setdefault(str(line["column"]), []).append(short(told, 160))
     holes = {one["key"]: one["share"] for one in missing}
     return [
         {
             "name": pieces(column.name), "kind": KINDS.get(column.kind, column.kind),
-            "role": "" if column.role == "feature" else column.role, "why": _short(column.why, 200),
+            "role": "" if column.role == "feature" else column.role, "why": short(column.why, 200),
             "missing": holes.get(column.name, "–"), "changes": by_column.get(column.name, []),
         }
         for column in cleaned.kept.schema.columns[:MOST_COLUMNS]
@@ -311,8 +221,8 @@ def _gone(cleaned: Cleaned) -> list[dict[str, Any]]:
     counts = cleaned.removed.group_by("reason", maintain_order=True).agg(pl.len(), pl.col(ROW_ID).head(8))
     return [
         {
-            "reason": _short(reason, 200),
-            "n": _count(n, "row"),
+            "reason": short(reason, 200),
+            "n": count(n, "row"),
             "rows": ", ".join(map(str, rows)) + ("…" if n > 8 else ""),
         }
         for reason, n, rows in counts.iter_rows()

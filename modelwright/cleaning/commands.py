@@ -190,7 +190,7 @@ def list_groups(history: History, terminal: Terminal) -> None:
 
 
 def _sure(group: Group) -> str:
-    from modelwright.cleaning.clean_report import percent
+    from modelwright.shown import percent
 
     low, high = percent(group.low), percent(group.high)
     return low if low == high else f"{low} to {high}"

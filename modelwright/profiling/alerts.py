@@ -85,6 +85,10 @@ def _names(names: Sequence[str], most: int = 6) -> str:
     return told + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 def _cut(name: str, most: int = 60) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
@@ -301,7 +305,7 @@ def _values(column: ColumnProfile) -> Iterator[Alert]:
             numbers.histogram.n_above > 0
         )
         shown = " and ".join(f"{end:,.6g}" for end in ends)
-        yield Alert("look", "column.far", (column.name,), f"{far:,} values of `{name}` lie far from all others "
+        yield Alert("look", "column.far", (column.name,), f"{_count(far, 'value')} of `{name}` {'lies' if far == 1 else 'lie'} far from the rest "
                     f"(as far as {shown}; half lie between {numbers.quantiles[3]:,.6g} and {numbers.quantiles[5]:,.6g}).",
                     "look at them: another unit, a slip, or true", "wright clean DATA --methods outliers",
                     weight=22)  # fmt: skip

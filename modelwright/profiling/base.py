@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from modelwright.profiling.sample import Sample
 
 IN_MEMORY_BYTES = 1_200_000_000
+CELL_BYTES = {"number": 8, "datetime": 8, "boolean": 1, "category": 24, "text": 300}  # about; others are files
 COMPARED_CELLS = 10_000_000
 LEAST_COMPARED = 5_000
 MOST_DRAWN = 40  # columns in the matrix of associations
@@ -90,8 +91,7 @@ def held(data: Dataset) -> Iterator[pl.DataFrame]:
     """The typed table as a frame: in memory when it is small, else from a file that the system maps and drops."""
     import polars as pl
 
-    head = data.table.head(1000).collect()
-    if head.estimated_size() * max(1.0, data.n_rows / max(1, head.height)) <= IN_MEMORY_BYTES:
+    if data.n_rows * sum(CELL_BYTES.get(column.kind, 20_000) for column in data.schema.columns) <= IN_MEMORY_BYTES:
         yield data.frame
         return
     with tempfile.TemporaryDirectory(prefix="wright-profile-") as folder:
@@ -210,7 +210,9 @@ def _balance(frame: pl.DataFrame, columns: Sequence[ColumnProfile], target: str 
     if column is None:
         return None
     classes: tuple[tuple[str, int], ...] = ()
-    if column.kind in ("category", "boolean", "text"):
+    if column.kind == "number" and (column.n_distinct or 0) <= 2:
+        classes = column.top
+    elif column.kind in ("category", "boolean", "text"):
         counts = frame[column.name].drop_nulls().alias("cell").value_counts(name="n")
         counts = counts.sort("n", "cell", descending=[True, False]).head(200)
         words = {True: "yes", False: "no"}

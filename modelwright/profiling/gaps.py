@@ -38,7 +38,7 @@ def gaps(frame: pl.DataFrame, columns: Sequence[ColumnProfile]) -> list[Gaps]:
         few, many = sorted((counts[left], counts[right]))
         if few >= ALIKE * many and group_of[left] != group_of[right]:
             common = _n_common(masks[left], masks[right])
-            if common >= ALIKE * (few + many - common):
+            if _alike(few, many, common, frame.height):
                 old = group_of[right]
                 group_of = {name: group_of[left] if group == old else group for name, group in group_of.items()}
     found = []
@@ -50,6 +50,13 @@ def gaps(frame: pl.DataFrame, columns: Sequence[ColumnProfile]) -> list[Gaps]:
                 every &= masks[name]
             found.append(Gaps(tuple(names), int(np.bitwise_count(every).sum())))
     return sorted(found, key=lambda one: -one.n_rows * len(one.columns))
+
+
+def _alike(few: int, many: int, common: int, n_rows: int) -> bool:
+    """Whether gaps lie together, and not merely because both columns are nearly empty."""
+    together = common >= ALIKE * (few + many - common)
+    present = n_rows - (few + many - common)
+    return together and present >= ALIKE * (n_rows - common) if many > n_rows / 2 else together
 
 
 def _n_common(left: np.ndarray, right: np.ndarray) -> int:

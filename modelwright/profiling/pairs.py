@@ -36,9 +36,12 @@ def associations(sample: Sample, names: Sequence[str]) -> tuple[list[Pair], dict
     >>> [(pair.left, pair.right, pair.measure, round(pair.value, 2)) for pair in pairs][0]
     ('x', 'y', 'pearson', 1.0)
     """
+    from threadpoolctl import threadpool_limits
+
     ordered = [name for name in names if name in sample.numbers]
     named = [name for name in names if name in sample.codes and sample.levels[name] > 1]
-    pairs = [*_numbers(sample, ordered), *_ratios(sample, named, ordered)]
+    with threadpool_limits(1, user_api="blas"):  # threads that spin for each other cost many times these products
+        pairs = [*_numbers(sample, ordered), *_ratios(sample, named, ordered)]
     words, n_counted = _words(sample, named)
     pairs += words
     size = {id(pair): max(abs(pair.value), abs(pair.spearman or 0.0)) for pair in pairs}
@@ -149,41 +152,50 @@ def cramers_v(left: np.ndarray, right: np.ndarray) -> float | None:
 def _ratios(sample: Sample, named: Sequence[str], ordered: Sequence[str]) -> list[Pair]:
     import numpy as np
 
-    found = []
     if not ordered:
-        return found
-    table = np.column_stack([sample.numbers[name] for name in ordered])
-    here = np.isfinite(table)
-    with np.errstate(all="ignore"):
-        spread = np.nanstd(table, axis=0)
-        scaled = np.where(here, (table - np.nanmean(table, axis=0)) / np.where(spread > 0, spread, 1.0), 0.0)
+        return []
+    numbers = []
+    for name in ordered:
+        values = sample.numbers[name]
+        here = np.isfinite(values)
+        spread = float(values[here].std()) if here.any() else 0.0
+        centre = float(values[here].mean()) if here.any() else 0.0
+        numbers.append(np.where(here, (values - centre) / (spread or 1.0), np.nan))
+    found = []
     for name in named:
-        ratios = correlation_ratios(sample.codes[name], scaled, here)
-        for other, value in zip(ordered, ratios, strict=True):
-            if value == value:
-                found.append(Pair(name, other, "correlation_ratio", round(float(value), 5)))
+        for other, scaled in zip(ordered, numbers, strict=True):
+            value = correlation_ratio(sample.codes[name], scaled)
+            if value is not None:
+                found.append(Pair(name, other, "correlation_ratio", round(value, 5)))
     return found
 
 
-def correlation_ratios(codes: np.ndarray, scaled: np.ndarray, here: np.ndarray) -> np.ndarray:
-    """How far a column of codes says where numbers lie: the correlation ratio, bias taken out, 0 to 1, shape (d,).
+def correlation_ratio(codes: np.ndarray, scaled: np.ndarray) -> float | None:
+    """How far a column of codes says where the numbers lie: the correlation ratio, bias taken out, 0 to 1.
 
-    `codes` has shape (n,), -1 where missing; `scaled` (n, d) is centred and 0 where missing; `here` says where not.
+    `codes` has shape (n,), -1 where missing; `scaled` (n,) is centred, NaN where missing. None where too few rows
+    have both, or all say the same.
+
+    >>> import numpy as np
+    >>> codes = np.tile([0, 1], 20)
+    >>> round(correlation_ratio(codes, codes - 0.5), 3), correlation_ratio(codes, np.repeat([0.5, -0.5], 20))
+    (1.0, 0.0)
     """
     import numpy as np
 
-    known = codes >= 0
-    one_hot = np.zeros((len(codes), MOST_LEVELS + 1), np.float32)
-    one_hot[np.flatnonzero(known), codes[known]] = 1.0
-    one_hot = one_hot[:, one_hot.any(axis=0)]
-    counts = one_hot.T @ here.astype(np.float32)
-    sums = (one_hot.T @ scaled.astype(np.float32)).astype(float)
-    n, n_levels = counts.sum(axis=0), (counts > 0).sum(axis=0)
-    with np.errstate(all="ignore"):
-        squares = known.astype(float) @ (scaled * scaled) - sums.sum(axis=0) ** 2 / n
-        between = (sums * sums / np.where(counts > 0, counts, 1.0)).sum(axis=0) - sums.sum(axis=0) ** 2 / n
-        share = np.clip(between / squares, 0.0, 1.0)
-        unbiased = 1 - (1 - share) * (n - 1) / (n - n_levels)
-    bad = (n < LEAST_ROWS) | (n_levels < 2) | (squares < 1e-9 * n) | (n <= n_levels)
-    ratio: np.ndarray = np.where(bad, np.nan, np.sqrt(np.maximum(unbiased, 0.0)))
-    return ratio
+    here = np.isfinite(scaled)
+    if not here.all():
+        codes, scaled = codes[here], scaled[here]
+    counts = np.bincount(codes + 1)[1:]
+    n, n_levels = int(counts.sum()), int((counts > 0).sum())
+    if n < LEAST_ROWS or n_levels < 2 or n <= n_levels:
+        return None
+    sums = np.bincount(codes + 1, weights=scaled, minlength=len(counts) + 1)[1:]
+    missing = scaled[codes < 0]
+    centre = float(sums.sum()) ** 2 / n
+    squares = float(scaled @ scaled) - float(missing @ missing) - centre
+    if squares < 1e-9 * n:
+        return None
+    between = float((sums * sums / np.maximum(counts, 1)).sum()) - centre
+    unbiased = 1 - (1 - min(1.0, between / squares)) * (n - 1) / (n - n_levels)
+    return float(max(0.0, unbiased) ** 0.5)

@@ -47,11 +47,13 @@ def each_alone(sample: Sample, target: str) -> dict[str, Alone]:
     """
     import numpy as np
 
-    known = sample.codes[target] >= 0 if target in sample.codes else np.isfinite(sample.numbers[target])
-    if int(known.sum()) < LEAST_ROWS:
+    classes = _classes(sample, target)
+    known = np.isfinite(sample.numbers[target]) if classes is None else classes >= 0
+    n_known = int(known.sum())
+    if n_known < LEAST_ROWS:
         return {}
-    half = np.arange(int(known.sum())) % 2 == 0
-    score = (_of_classes if target in sample.codes else _of_order)(sample, target, known, half)
+    half = np.arange(n_known) % 2 == 0
+    score = _of_order(sample.numbers[target][known], half) if classes is None else _of_classes(classes[known], half)
     found = {}
     for name in [*sample.numbers, *sample.codes]:
         if name == target:
@@ -63,6 +65,17 @@ def each_alone(sample: Sample, target: str) -> dict[str, Alone]:
         missing = score(is_missing.astype(np.int64))[0] if some else None
         found[name] = Alone(share, right, missing)
     return found
+
+
+def _classes(sample: Sample, target: str) -> np.ndarray | None:
+    """The target as classes, -1 where missing; None for a number, unless it has two values only."""
+    import numpy as np
+
+    if target in sample.codes:
+        return sample.codes[target]
+    values = sample.numbers[target]
+    distinct = np.unique(values[np.isfinite(values)])
+    return np.where(np.isfinite(values), values == distinct[-1], -1).astype(np.int64) if len(distinct) == 2 else None
 
 
 def _bins(sample: Sample, name: str) -> np.ndarray:
@@ -84,10 +97,9 @@ def _bins(sample: Sample, name: str) -> np.ndarray:
     return bins
 
 
-def _of_classes(sample: Sample, target: str, known: np.ndarray, half: np.ndarray) -> Score:
+def _of_classes(classes: np.ndarray, half: np.ndarray) -> Score:
     import numpy as np
 
-    classes = sample.codes[target][known]
     n_classes = MOST_LEVELS + 1
 
     def score(bins: np.ndarray) -> tuple[float, float | None]:
@@ -108,11 +120,11 @@ def _of_classes(sample: Sample, target: str, known: np.ndarray, half: np.ndarray
     return score
 
 
-def _of_order(sample: Sample, target: str, known: np.ndarray, half: np.ndarray) -> Score:
+def _of_order(values: np.ndarray, half: np.ndarray) -> Score:
     import numpy as np
     import polars as pl
 
-    ranks = pl.Series(sample.numbers[target][known]).rank("average").to_numpy().astype(float)
+    ranks = pl.Series(values).rank("average").to_numpy().astype(float)
     ranks -= ranks.mean()
 
     def score(bins: np.ndarray) -> tuple[float, float | None]:
