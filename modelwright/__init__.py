@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from modelwright.evaluation.base import EvaluateSpec, evaluate
     from modelwright.lifecycle import plan, run
     from modelwright.packaging.base import package
+    from modelwright.profiling.base import ProfileSpec, profile
     from modelwright.recipe import Recipe
     from modelwright.splitting.base import SplitSpec, split
     from modelwright.training.base import TrainSpec, train
@@ -38,6 +39,7 @@ _WHERE = {
     "mend": "modelwright.cleaning.mend",
     "clean": "modelwright.cleaning.base",
     "match": "modelwright.cleaning.matching.base",
+    "profile": "modelwright.profiling.base",
     "split": "modelwright.splitting.base",
     "train": "modelwright.training.base",
     "evaluate": "modelwright.evaluation.base",
@@ -48,6 +50,7 @@ _WHERE = {
     "CollectSpec": "modelwright.collection.base",
     "MendSpec": "modelwright.cleaning.mend",
     "CleanSpec": "modelwright.cleaning.base",
+    "ProfileSpec": "modelwright.profiling.base",
     "SplitSpec": "modelwright.splitting.base",
     "TrainSpec": "modelwright.training.base",
     "EvaluateSpec": "modelwright.evaluation.base",
@@ -63,9 +66,9 @@ _WHERE = {
 }
 
 __all__ = [  # the same names, spelled out for readers and type checkers
-    "CleanSpec", "CollectSpec", "Column", "Dataset", "EvaluateSpec", "MendSpec", "Recipe", "Schema", "SplitSpec",
-    "Store", "SystemFault", "TrainSpec", "UserError", "WrightClassifier", "WrightRegressor", "clean", "collect",
-    "evaluate", "load", "match", "mend", "package", "plan", "run", "split", "train",
+    "CleanSpec", "CollectSpec", "Column", "Dataset", "EvaluateSpec", "MendSpec", "ProfileSpec", "Recipe", "Schema",
+    "SplitSpec", "Store", "SystemFault", "TrainSpec", "UserError", "WrightClassifier", "WrightRegressor", "clean",
+    "collect", "evaluate", "load", "match", "mend", "package", "plan", "profile", "run", "split", "train",
 ]  # fmt: skip
 
 

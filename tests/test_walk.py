@@ -20,6 +20,8 @@ import pytest
 from sklearn.datasets import load_wine
 
 WRIGHT = [sys.executable, "-m", "modelwright"]
+LEARN = ("--target", "cultivar", "--train.models", "[linear]")
+"""What is walked here is the command line, the store and the server; the other models have tests of their own."""
 
 
 def wright(*arguments: str, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -49,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pl.when(pl.col("n") % 11 == 0).then(pl.lit("  ") + pl.col("cultivar")).otherwise("cultivar").alias("cultivar"),
     ).drop("n")
     texts.write_csv(folder / "wine.csv")
-    wright("run", "wine.csv", "--target", "cultivar", "--train.budget", "quick", folder=folder)
+    wright("run", "wine.csv", *LEARN, folder=folder)
     return folder
 
 
@@ -62,14 +64,14 @@ def test_outputs_lie_where_people_look(folder: Path) -> None:
 
 
 def test_the_same_command_recomputes_nothing(folder: Path) -> None:
-    done = events(wright("run", "wine.csv", "--target", "cultivar", "--train.budget", "quick", "--json", folder=folder))
+    done = events(wright("run", "wine.csv", *LEARN, "--json", folder=folder))
     ends = [event for event in done if event["event"] == "end"]
     assert len(ends) >= 7 and all(event["cached"] for event in ends)
     assert done[-1]["event"] == "finished" and done[-1]["name"] == "wine"
 
 
 def test_the_same_recipe_in_another_store_gives_the_same_bytes(folder: Path) -> None:
-    arguments = ("run", "wine.csv", "--target", "cultivar", "--train.budget", "quick", "--store", "other")
+    arguments = ("run", "wine.csv", *LEARN, "--store", "other")
     wright(*arguments, folder=folder)
     for name in ("wine.wright", "card.md", "report.html"):
         first = (folder / ".wright" / "out" / "wine" / name).read_bytes()
@@ -110,7 +112,7 @@ def test_show_and_list_are_readable(folder: Path) -> None:
 
 
 def test_a_plan_written_as_a_recipe_gives_the_same_run(folder: Path) -> None:
-    options = ("--target", "cultivar", "--train.budget", "quick")
+    options = LEARN
     told = wright("plan", "wine.csv", *options, "--write", "recipe.yaml", folder=folder).stdout
     assert "there already" in told
     done = events(wright("run", "recipe.yaml", "--name", "again", "--json", folder=folder))
@@ -125,13 +127,13 @@ def test_a_plan_written_as_a_recipe_gives_the_same_run(folder: Path) -> None:
 
 def test_garbage_collection_keeps_the_run(folder: Path) -> None:
     wright("gc", "--grace", "0", folder=folder)
-    done = events(wright("run", "wine.csv", "--target", "cultivar", "--train.budget", "quick", "--json", folder=folder))
+    done = events(wright("run", "wine.csv", *LEARN, "--json", folder=folder))
     assert all(event["cached"] for event in done if event["event"] == "end")
 
 
 @pytest.fixture
 def service(folder: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    command = [*WRIGHT, "up", "wine.csv", "--target", "cultivar", "--train.budget", "quick", "--port", "0", "--json"]
+    command = [*WRIGHT, "up", "wine.csv", *LEARN, "--port", "0", "--json"]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     ready: dict[str, Any] = {}
@@ -181,7 +183,7 @@ def test_mistakes_are_told_in_one_sentence(folder: Path, arguments: tuple[str, .
 
 def test_a_kill_loses_at_most_the_stage_in_progress(folder: Path) -> None:
     """kill -9 again and again at later and later moments: the command always goes on, and ends the same."""
-    command = ["run", "wine.csv", "--target", "cultivar", "--train.budget", "quick", "--store", "killed", "--json"]
+    command = ["run", "wine.csv", *LEARN, "--store", "killed", "--json"]
     for moment in (0.3, 0.8, 1.5, 2.5, 4.0):
         process = subprocess.Popen(
             [*WRIGHT, *command], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -198,7 +200,7 @@ def test_a_kill_loses_at_most_the_stage_in_progress(folder: Path) -> None:
 
 
 def test_two_processes_share_a_store(folder: Path) -> None:
-    command = [*WRIGHT, "run", "wine.csv", "--target", "cultivar", "--train.budget", "quick", "--store", "shared-store"]
+    command = [*WRIGHT, "run", "wine.csv", *LEARN, "--store", "shared-store"]
     running = [
         subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
@@ -216,7 +218,7 @@ def test_an_unwritable_folder_is_told(folder: Path) -> None:
 
 
 def test_a_flipped_bit_in_the_store_is_noticed_and_mended(folder: Path) -> None:
-    command = ("run", "wine.csv", "--target", "cultivar", "--train.budget", "quick", "--store", "bitten")
+    command = ("run", "wine.csv", *LEARN, "--store", "bitten")
     wright(*command, folder=folder)
     first = (folder / "bitten" / "out" / "wine" / "wine.wright").read_bytes()
     blobs = sorted((folder / "bitten" / "blobs").glob("*/*"), key=lambda path: path.stat().st_size)[-3:]
@@ -255,7 +257,7 @@ def test_a_full_disk_is_told(folder: Path) -> None:
     if mounted.returncode:
         pytest.skip("a small disk cannot be mounted here")
     try:
-        options = ("--target", "cultivar", "--train.budget", "quick", "--store", "disk/.wright")
+        options = (*LEARN, "--store", "disk/.wright")
         done = wright("run", "wine.csv", *options, folder=folder, code=1)
         assert "no space is left" in done.stderr and "[store.full]" in done.stderr
     finally:
@@ -270,7 +272,7 @@ def test_a_database_and_a_pattern_are_sources_too(folder: Path) -> None:
         columns = ", ".join(f'"{name}"' for name in wine.columns)
         connection.execute(f"create table wines ({columns})")
         connection.executemany(f"insert into wines values ({', '.join('?' * wine.width)})", wine.rows())
-    options = ("--target", "cultivar", "--train.budget", "quick")
+    options = LEARN
     done = events(wright("run", "sqlite:///cellar.db", "--data.table", "wines", *options, "--json", folder=folder))
     assert done[-1]["event"] == "finished" and done[-1]["name"] == "cellar"
     (folder / "parts").mkdir()

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from modelwright.core.data import GIVES_AWAY
 from modelwright.profiling.rows import settled_groups
 from modelwright.profiling.values import Alert, Balance, ColumnProfile, Level, Profile
+from modelwright.shown import count
 
 LEVELS: tuple[Level, ...] = ("act", "look", "know")
 NEARLY_ALONE, NEARLY_ALONE_ORDER = 0.9, 0.97
@@ -18,12 +19,14 @@ TOLD_BY_GAPS, AFTERWARDS_LEAST = 0.3, 0.1
 FEW_ROWS, FEW_OF_CLASS, RARE_CLASS = 100, 20, 0.05
 NEARLY_CONSTANT, MANY_MISSING, MOST_MISSING = 0.99, 0.3, 0.8
 REDUNDANT, SKEWED, MANY_LEVELS = 0.98, 4.0, 100
-MOST_EACH = 12  # alerts of one sort; what is left is counted in one more
-AFTERWARDS = frozenset(
-    "outcome result final closed closing settled settlement resolved resolution cancelled canceled cancellation churned "
-    "churn refund refunded returned discharge discharged death died deceased recovery recoveries recovered "
-    "collections chargeoff writeoff after post followup completed finished exit ended termination terminated".split()
-)
+FAR = 10.0  # interquartile ranges beyond the quartiles
+MOST_EACH = 50  # alerts of one sort; what is left is counted in one more
+_LATE_WORDS = """
+outcome result final closed closing settled settlement resolved resolution cancelled canceled cancellation churned churn
+refund refunded returned discharge discharged death died deceased recovery recoveries recovered collections chargeoff
+writeoff after post followup completed finished exit ended termination terminated
+"""
+AFTERWARDS = frozenset(_LATE_WORDS.split())
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
 
@@ -85,10 +88,6 @@ def _names(names: Sequence[str], most: int = 6) -> str:
     return told + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
 def _cut(name: str, most: int = 60) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
@@ -105,9 +104,9 @@ def _table(profile: Profile) -> Iterator[Alert]:
     if n >= FEW_ROWS and len(features) > n / 5:
         yield Alert("look", "rows.wide", (), f"{len(features):,} columns for {n:,} rows: much will seem to go together "
                     "by chance.", "collect more rows, or leave columns out", weight=40)  # fmt: skip
-    for reason, count in profile.removed.items():
-        yield Alert("know", "rows.removed", (), f"{count:,} rows are left out of this page and of training: {reason}.",
-                    "nothing, unless they should have been readable", weight=count / max(1, n))  # fmt: skip
+    for reason, n_lost in profile.removed.items():
+        yield Alert("know", "rows.removed", (), f"{n_lost:,} rows are left out of this page and of training: {reason}.",
+                    "nothing, unless they should have been readable", weight=n_lost / max(1, n))  # fmt: skip
     if profile.n_repeated:
         yield Alert(
             "look", "rows.repeated", (),
@@ -186,24 +185,24 @@ def _classes(profile: Profile) -> Iterator[Alert]:
     target = profile.target
     if target is None or not target.classes:
         return
-    name, total = _cut(target.column), sum(count for _, count in target.classes)
+    name, total = _cut(target.column), sum(n for _, n in target.classes)
     if target.n_classes > 50 and target.n_classes > 0.2 * total:
-        yield Alert("act", "target.classes", (target.column,), f"`{name}` has {target.n_classes:,} classes in {total:,} "
-                    "rows: hardly any class can be learned.", "choose another target, or join classes",
+        yield Alert("act", "target.classes", (target.column,), f"`{name}` has {target.n_classes:,} classes in "
+                    f"{total:,} rows: hardly any class can be learned.", "choose another target, or join classes",
                     weight=99)  # fmt: skip
         return
-    thin = [(one, count) for one, count in target.classes if count < FEW_OF_CLASS]
+    thin = [(one, n) for one, n in target.classes if n < FEW_OF_CLASS]
     if thin:
-        shown = ", ".join(f"{one!r} ({count:,})" for one, count in thin[:5]) + (" …" if len(thin) > 5 else "")
-        yield Alert("act", "target.thin", (target.column,), f"{len(thin)} of {target.n_classes} classes of `{name}` have "
-                    f"fewer than {FEW_OF_CLASS} rows: {shown}.", "collect more of these, or join them with another",
+        shown = ", ".join(f"{one!r} ({n:,})" for one, n in thin[:5]) + (" …" if len(thin) > 5 else "")
+        yield Alert("act", "target.thin", (target.column,), f"{len(thin)} of {target.n_classes} classes of `{name}` "
+                    f"have fewer than {FEW_OF_CLASS} rows: {shown}.", "collect more of these, or join some",
                     "wright label DATA" if total < 1000 else "", weight=75)  # fmt: skip
     least, n_least = target.classes[-1]
     if not thin and n_least < RARE_CLASS * total and len(target.classes) == target.n_classes:
-        yield Alert("look", "target.rare", (target.column,), f"Only {percent(n_least / total)} of `{name}` is {least!r} "
-                    f"({n_least:,} rows): always saying {target.classes[0][0]!r} would be right in "
+        yield Alert("look", "target.rare", (target.column,), f"Only {percent(n_least / total)} of `{name}` is "
+                    f"{least!r} ({n_least:,} rows): always saying {target.classes[0][0]!r} would be right in "
                     f"{percent(target.classes[0][1] / total)}.", "judge by a score that sees the rare class, not by "
-                    "accuracy", "evaluate: see `wright run --help`", weight=60)  # fmt: skip
+                    "accuracy", weight=60)  # fmt: skip
 
 
 # Columns that say the same ------------------------------------------------------------------------------------
@@ -295,20 +294,23 @@ def _values(column: ColumnProfile) -> Iterator[Alert]:
     name, numbers = _cut(column.name), column.numbers
     if column.kind == "category" and (column.n_distinct or 0) > MANY_LEVELS:
         yield Alert("know", "column.levels", (column.name,), f"`{name}` has {column.n_distinct:,} different values.",
-                    "check that spellings of one thing are one value", "wright clean DATA --methods wrong_cells,spelling",
-                    weight=12)  # fmt: skip
+                    "check that spellings of one thing are one value",
+                    "wright clean DATA --methods wrong_cells,spelling", weight=12)  # fmt: skip
     if numbers is None or column.kind != "number":
         return
-    far = numbers.histogram.n_below + numbers.histogram.n_above
-    if 0 < far < 0.01 * column.n_present:
-        ends = [numbers.quantiles[0]] * (numbers.histogram.n_below > 0) + [numbers.quantiles[-1]] * (
-            numbers.histogram.n_above > 0
-        )
+    lower, upper = numbers.quantiles[3], numbers.quantiles[5]
+    reach = FAR * (upper - lower)
+    low, high = numbers.quantiles[0], numbers.quantiles[-1]
+    ends = [low] * (low < lower - reach) + [high] * (high > upper + reach)
+    n_far = numbers.histogram.n_below + numbers.histogram.n_above
+    if ends and 0 < n_far < 0.01 * column.n_present:
         shown = " and ".join(f"{end:,.6g}" for end in ends)
-        yield Alert("look", "column.far", (column.name,), f"{_count(far, 'value')} of `{name}` {'lies' if far == 1 else 'lie'} far from the rest "
-                    f"(as far as {shown}; half lie between {numbers.quantiles[3]:,.6g} and {numbers.quantiles[5]:,.6g}).",
-                    "look at them: another unit, a slip, or true", "wright clean DATA --methods outliers",
-                    weight=22)  # fmt: skip
+        lie = "lies" if n_far == 1 else "lie"
+        yield Alert(
+            "look", "column.far", (column.name,), f"{count(n_far, 'value')} of `{name}` {lie} far from the rest (as "
+            f"far as {shown}; half lie between {lower:,.6g} and {upper:,.6g}).",
+            "look at them: another unit, a slip, or true", "wright clean DATA --methods outliers", weight=22,
+        )  # fmt: skip
     elif abs(numbers.skew) >= SKEWED and (column.n_distinct or 0) > 20:
         yield Alert("know", "column.skewed", (column.name,), f"`{name}` is lopsided (skew {numbers.skew:.1f}): most "
                     "values are small and a few very large." if numbers.skew > 0 else f"`{name}` is lopsided (skew "
@@ -319,5 +321,5 @@ def _values(column: ColumnProfile) -> Iterator[Alert]:
 def _together(profile: Profile) -> Iterator[Alert]:
     n_looked, n = profile.looked.get("columns compared", 0), profile.n_rows
     if n_looked < n:
-        yield Alert("know", "profile.sample", (), f"Columns were compared with each other on {n_looked:,} random rows of "
-                    f"{n:,}; all counts are of all rows.", "nothing", weight=1)  # fmt: skip
+        yield Alert("know", "profile.sample", (), f"Columns were compared with each other on {n_looked:,} random "
+                    f"rows of {n:,}; all counts are of all rows.", "nothing", weight=1)  # fmt: skip

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from modelwright.profiling.values import QUANTILES, ColumnProfile, Histogram, Lengths, Numbers
+from modelwright.shown import short
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
     from modelwright.core.data import Column
 
-N_BINS, N_TOP, N_EXAMPLES, MOST_LETTERS = 24, 10, 4, 60
+N_BINS, N_TOP, N_EXAMPLES, LETTERS = 24, 10, 4, 60
 FAR = 5.0  # interquartile ranges beyond the quartiles, where a histogram ends
 
 
@@ -48,11 +50,6 @@ def plainly(value: float) -> str:
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else f"{value:.10g}"
 
 
-def short(text: str, most: int = MOST_LETTERS) -> str:
-    """A text cut to a length, with a sign that it was."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
 def moment(seconds: float) -> str:
     """Seconds since 1970 as a date, with the time of day where it has one.
 
@@ -72,7 +69,7 @@ def _ordered(present: pl.Series, kind: str) -> dict[str, Any]:
     """Numbers, and dates as seconds: all from one sort."""
     import numpy as np
 
-    told = plainly
+    told: Callable[[float], str] = plainly
     if kind == "datetime":
         values, told = present.dt.timestamp("us").to_numpy() / 1e6, moment
     else:
@@ -119,29 +116,35 @@ def _numbers(values: np.ndarray, ordered: np.ndarray) -> Numbers:
     low = np.floor(places).astype(int)
     high = np.minimum(low + 1, n - 1)
     quantiles = ordered[low] + (ordered[high] - ordered[low]) * (places - low)
+    head = values[:10_000]
+    is_whole = bool((head == np.round(head)).all() and (ordered == np.round(ordered)).all())
     return Numbers(
         mean=mean, sd=(second * n / (n - 1)) ** 0.5 if n > 1 else 0.0,
         skew=_skew(second, third),
         quantiles=tuple(map(float, quantiles)),
         n_zero=int(np.searchsorted(ordered, 0.0, "right") - np.searchsorted(ordered, 0.0, "left")),
         n_negative=int(np.searchsorted(ordered, 0.0, "left")),
-        is_whole=bool((values[:10_000] == np.round(values[:10_000])).all() and (ordered == np.round(ordered)).all()),
-        histogram=histogram(ordered, quantiles[3], quantiles[5]),
+        is_whole=is_whole,
+        histogram=histogram(ordered, quantiles[3], quantiles[5], whole=is_whole),
     )  # fmt: skip
 
 
 def _skew(second: float, third: float) -> float:
     """The third central moment over the second to 3/2 (Fisher's g1); 0 for a constant."""
-    scale = second ** 0.75
+    scale = second**0.75
     return third / scale / scale if scale > 1e-150 and third == third else 0.0
 
 
-def histogram(ordered: np.ndarray, lower: float, upper: float) -> Histogram:
-    """Counts in equal bins over sorted values, but for what lies far beyond the quartiles.
+def histogram(ordered: np.ndarray, lower: float, upper: float, *, whole: bool = False) -> Histogram:
+    """Counts in equal bins over sorted values, but for what lies far beyond the quartiles `lower` and `upper`.
+
+    Bins of whole numbers hold as many numbers each, so that none is empty by arithmetic alone.
 
     >>> import numpy as np
     >>> histogram(np.array([0.0, 1, 2, 3, 1000]), 1.0, 3.0).n_above
     1
+    >>> histogram(np.array([1.0, 2, 2, 4]), 1.5, 3.0, whole=True).counts
+    (1, 2, 0, 1)
     """
     import numpy as np
 
@@ -151,9 +154,14 @@ def histogram(ordered: np.ndarray, lower: float, upper: float) -> Histogram:
         low, high = max(low, float(lower) - reach), min(high, float(upper) + reach)
     if not np.isfinite(high - low) or high <= low:
         return Histogram((low, high), (len(ordered),))
-    edges = np.linspace(low, high, N_BINS + 1)
+    if whole and high - low < 2**52:
+        low, high = np.ceil(low), np.floor(high)
+        width = max(1.0, np.ceil((high - low + 1) / N_BINS))
+        edges = low - 0.5 + width * np.arange(int(np.ceil((high - low + 1) / width)) + 1)
+    else:
+        edges = np.linspace(low, high, N_BINS + 1)
     below = np.searchsorted(ordered, edges, "left")
-    below[-1] = np.searchsorted(ordered, high, "right")
+    below[-1] = np.searchsorted(ordered, edges[-1], "right")
     return Histogram(
         tuple(map(float, edges)), tuple(map(int, np.diff(below))), int(below[0]), int(len(ordered) - below[-1])
     )
@@ -173,8 +181,8 @@ def _texts(present: pl.Series) -> dict[str, Any]:
     examples = present.head(200).unique(maintain_order=True).head(N_EXAMPLES).to_list()
     facts: dict[str, Any] = {
         "n_distinct": counts.height,
-        "top": tuple((short(_word(value)), int(n)) for value, n in top.iter_rows()),
-        "examples": tuple(short(_word(value)) for value in examples),
+        "top": tuple((short(_word(value), LETTERS), int(n)) for value, n in top.iter_rows()),
+        "examples": tuple(short(_word(value), LETTERS) for value in examples),
     }
     if present.dtype == pl.String and counts.height:
         sizes = counts.select(pl.col("cell").str.len_chars().alias("size"), "n")

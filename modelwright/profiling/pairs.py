@@ -102,8 +102,10 @@ def correlated(table: np.ndarray) -> np.ndarray:
             sums, squares = scaled.T @ mask, (scaled * scaled).T @ mask
         variance = squares - sums * sums / n
         found: np.ndarray = (products - sums * sums.T / n) / np.sqrt(variance * variance.T)
-        found[(n < LEAST_ROWS) | (variance < 1e-9 * n) | (variance.T < 1e-9 * n)] = np.nan
-    return np.clip(found, -1.0, 1.0)
+        flat = variance < 1e-9 * n
+        found[(n < LEAST_ROWS) | flat | flat.T] = np.nan
+    clipped: np.ndarray = np.clip(found, -1.0, 1.0)
+    return clipped
 
 
 # Words with words ---------------------------------------------------------------------------------------------

@@ -77,9 +77,7 @@ def determined(frame: pl.DataFrame, sample: pl.DataFrame, columns: Sequence[Colu
     suspects = _suspects(codes, fit, told)
     found = [one for one in (_counted(frame, by, name) for by, name in suspects) if one]
     ways = {(one.by, one.column) for one in found}
-    return [
-        Determined(one.by, one.column, one.n_rows, one.n_exceptions, (one.column, one.by) in ways) for one in found
-    ]
+    return [Determined(one.by, one.column, one.n_rows, one.n_exceptions, (one.column, one.by) in ways) for one in found]
 
 
 def _can_settle(column: ColumnProfile) -> bool:
@@ -124,7 +122,7 @@ def _counted(frame: pl.DataFrame, by: str, name: str) -> Determined | None:
     groups = groups.filter(pl.col("n") > 1)
     n_rows, n_main = int(groups["n"].sum()), int(groups["main"].sum())
     n_present = int(pairs["len"].sum())
-    commonest = int(pairs.group_by("of").agg(pl.col("len").sum())["len"].max() or 0)  # type: ignore[call-overload]
+    commonest = max(pairs.group_by("of").agg(pl.col("len").sum())["len"].to_list(), default=0)
     slips = n_rows - n_main
     trivial = slips > 0.1 * (n_present - commonest) or n_rows < max(20, LEAST_GROUPED * n_present)
     if trivial or slips > SLIPS * n_rows or n_present < 0.5 * frame.height:

@@ -45,7 +45,6 @@ def chosen_rows(n_rows: int, most: int, seed: int) -> np.ndarray | None:
 
 def sample_of(frame: pl.DataFrame, columns: Sequence[ColumnProfile]) -> Sample:
     """Arrays of the columns of numbers, dates, categories and yes/no of a frame of chosen rows."""
-    import numpy as np
     import polars as pl
 
     numbers: dict[str, np.ndarray] = {}
@@ -69,7 +68,6 @@ def coded(values: pl.Series) -> tuple[np.ndarray, int]:
     >>> coded(pl.Series(["a", "b", None, "b"]))[0].tolist()
     [1, 0, -1, 0]
     """
-    import numpy as np
     import polars as pl
 
     if values.dtype == pl.Boolean:

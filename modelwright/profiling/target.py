@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from modelwright.core.rng import stream
 from modelwright.profiling.sample import MOST_LEVELS, Sample
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def each_alone(sample: Sample, target: str) -> dict[str, Alone]:
     n_known = int(known.sum())
     if n_known < LEAST_ROWS:
         return {}
-    half = np.arange(n_known) % 2 == 0
+    half = stream(0, "profiling", "half").random(n_known) < 0.5  # not every second row: tables have periods
     score = _of_order(sample.numbers[target][known], half) if classes is None else _of_classes(classes[known], half)
     found = {}
     for name in [*sample.numbers, *sample.codes]:
@@ -93,7 +94,9 @@ def _bins(sample: Sample, name: str) -> np.ndarray:
         edges = np.unique(np.quantile(present, np.linspace(0, 1, N_BINS + 1)[1:-1]))
         bins[here] = 1 + 2 * np.searchsorted(edges, present, "left")
         at = np.minimum(np.searchsorted(edges, present, "left"), len(edges) - 1)
-        bins[here] += edges[at] == present  # a value that is an edge itself, such as the many zeros, is a bin of its own
+        bins[here] += (
+            edges[at] == present
+        )  # a value that is an edge itself, such as the many zeros, is a bin of its own
     return bins
 
 

@@ -395,25 +395,22 @@ def test_a_healed_run_that_is_killed_goes_on_healed(tmp_path: Any) -> None:
 
 # A part of the fault suite ------------------------------------------------------------------------------------------
 
-PART = [
-    ("learning_rate_high", 0), ("learning_rate_low", 0), ("exploding_gradients", 0), ("vanishing_gradients", 0),
-    ("dead_units", 0), ("saturated_units", 0), ("shuffled_labels", 0), ("leakage", 0), ("not_finite", 0),
-    ("unscaled_inputs", 0), ("underfitting", 0), ("class_collapse", 0),
-]  # fmt: skip
+PART = ("learning_rate_high", "dead_units", "leakage", "unscaled_inputs", "class_collapse")
 
 
 def test_a_part_of_the_fault_suite() -> None:
-    """Twelve faults in small dense networks: named at once, most of them healed. `make bench NAME=doctor` has all."""
-    records: list[Record] = [assess(faulty_case(fault, "development", n), heal=True) for fault, n in PART]
-    assert sum(tables.first_early(record) is not None for record in records) >= 12
-    assert sum(map(tables.is_right, records)) >= 11
+    """Five faults in small dense networks: named at once, and healed where there is a remedy. `make bench NAME=doctor`
+    has all of them, and all seeds."""
+    records: list[Record] = [assess(faulty_case(fault, "development", 0), heal=True) for fault in PART]
+    assert all(tables.first_early(record) is not None for record in records)
+    assert all(map(tables.is_right, records))
     healed = {record.fault: tables.is_healed(record) for record in records if record.fault not in tables.NO_REMEDY}
-    assert sum(healed.values()) >= 9, healed
+    assert all(healed.values()), healed
 
 
 def test_healthy_trainings_of_the_fault_suite() -> None:
     alarms = {}
-    for case in healthy_cases("development", 6):
+    for case in healthy_cases("development", 2):
         record = assess(case, heal=False)
         alarms[record.name] = record.told
     assert not any(alarms.values()), alarms
