@@ -215,7 +215,8 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     if roles:
         clean = changes.setdefault("clean", {})
         clean["roles"] = {**clean.get("roles", {}), **roles}
-    top.setdefault("target", _natural_target(options.source))
+    if "target" not in top:
+        top["target"] = _natural_target(options.source)
     if top["target"] is None:
         raise UserError(
             "cli.target", f"--target is needed: which column of {options.source} is to be predicted?",
@@ -228,6 +229,10 @@ def _natural_target(source: str) -> str | None:
     """The column that boxes, masks or folders of media ask to be predicted; None for a table."""
     from modelwright.collection.media import natural_target
 
+    if source.startswith("openml:"):
+        from modelwright.collection.hubs.openml import default_target
+
+        return default_target(source)
     return natural_target(source)
 
 

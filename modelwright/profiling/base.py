@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -18,12 +15,9 @@ from modelwright.core.values import Cleaned, Watch
 from modelwright.profiling.values import Balance, ColumnProfile, Profile
 
 if TYPE_CHECKING:
-    import polars as pl
-
+    from modelwright.profiling.held import Held
     from modelwright.profiling.sample import Sample
 
-IN_MEMORY_BYTES = 1_200_000_000
-CELL_BYTES = {"number": 8, "datetime": 8, "boolean": 1, "category": 24, "text": 300}  # about; others are files
 COMPARED_CELLS = 10_000_000
 LEAST_COMPARED = 5_000
 MOST_DRAWN = 40  # columns in the matrix of associations
@@ -60,14 +54,15 @@ def profile(
     (36, 9, (('oak', 27), ('elm', 9)), 32)
     """
     from modelwright.profiling.alerts import alerts_of
+    from modelwright.profiling.held import held
 
     table = data.kept if isinstance(data, Cleaned) else data
     _check(table, target)
     target = target or table.schema.target
     tell = watch or (lambda event: None)
-    with held(table) as frame:
-        columns = _columns(frame, table, tell)
-        found = _profile(frame, table, columns, spec, target)
+    with held(table) as whole:
+        columns = _columns(whole, table, tell)
+        found = _profile(whole, columns, spec, target)
         if isinstance(data, Cleaned):
             found = replace(found, removed=_removed(data))
         return replace(found, alerts=alerts_of(found))
@@ -84,26 +79,12 @@ def _check(table: Dataset, target: str | None) -> None:
         _ = table.schema[target]
 
 
-@contextlib.contextmanager
-def held(data: Dataset) -> Iterator[pl.DataFrame]:
-    """The typed table as a frame: in memory when it is small, else from a file that the system maps and drops."""
-    import polars as pl
-
-    if data.n_rows * sum(CELL_BYTES.get(column.kind, 20_000) for column in data.schema.columns) <= IN_MEMORY_BYTES:
-        yield data.frame
-        return
-    with tempfile.TemporaryDirectory(prefix="wright-profile-") as folder:
-        path = Path(folder) / "table.arrow"
-        data.table.sink_ipc(path, compression="uncompressed")
-        yield pl.read_ipc(path)
-
-
-def _columns(frame: pl.DataFrame, table: Dataset, tell: Watch) -> list[ColumnProfile]:
+def _columns(whole: Held, table: Dataset, tell: Watch) -> list[ColumnProfile]:
     from modelwright.profiling.columns import column_profile
 
     found = []
     for number, column in enumerate(table.schema.columns):
-        found.append(column_profile(frame[column.name], column))
+        found.append(column_profile(whole.column(column.name), column))
         tell({
             "stage": "profiling", "event": "progress", "done": number + 1, "total": len(table.schema.columns),
             "text": "columns",
@@ -111,9 +92,7 @@ def _columns(frame: pl.DataFrame, table: Dataset, tell: Watch) -> list[ColumnPro
     return found
 
 
-def _profile(
-    frame: pl.DataFrame, table: Dataset, columns: list[ColumnProfile], spec: ProfileSpec, target: str | None
-) -> Profile:  # fmt: skip
+def _profile(whole: Held, columns: list[ColumnProfile], spec: ProfileSpec, target: str | None) -> Profile:  # fmt: skip
     from modelwright.profiling.gaps import gaps
     from modelwright.profiling.pairs import associations
     from modelwright.profiling.rows import MOST_LOOKED, determined, identical, n_repeated
@@ -121,10 +100,9 @@ def _profile(
 
     compared = _compared(columns, target)
     most = min(spec.sample_rows, max(LEAST_COMPARED, COMPARED_CELLS // max(1, len(compared))))
-    rows = chosen_rows(frame.height, most, spec.seed)
+    rows = chosen_rows(whole.n_rows, most, spec.seed)
     looked = [column for column in columns if column.name in {*compared, *_asked_alone(columns)}]
-    part = frame.select(column.name for column in looked)
-    sample = sample_of(part if rows is None else part[rows], looked)
+    sample = sample_of(whole.rows([column.name for column in looked], rows), looked)
     pairs, shown, n_words = associations(sample, compared)
     columns = _with_alone(columns, sample, target)
     matrix_columns = _drawn(columns, shown)
@@ -132,14 +110,14 @@ def _profile(
     settled = [column for column in columns if column.name in set(compared)]
     few = chosen_rows(sample.n_rows, MOST_LOOKED, spec.seed)
     return Profile(
-        n_rows=frame.height, columns=tuple(columns), n_repeated=n_repeated(frame, columns),
-        n_repeated_but_ids=n_repeated(frame, ids) if len(ids) < len(columns) and _is_measured(ids) else 0,
-        removed={}, target=_balance(frame, columns, target), pairs=tuple(pairs), matrix_columns=matrix_columns,
+        n_rows=whole.n_rows, columns=tuple(columns), n_repeated=n_repeated(whole, columns),
+        n_repeated_but_ids=n_repeated(whole, ids) if len(ids) < len(columns) and _is_measured(ids) else 0,
+        removed={}, target=_balance(whole, columns, target), pairs=tuple(pairs), matrix_columns=matrix_columns,
         matrix=tuple(tuple(_cell(shown, one, other) for other in matrix_columns) for one in matrix_columns),
-        identical=tuple(identical(frame, columns)),
-        determined=tuple(determined(frame, sample.frame if few is None else sample.frame[few], settled)),
-        gaps=tuple(gaps(frame, columns)),
-        looked={"all rows": frame.height, "columns compared": sample.n_rows, "categories compared": n_words},
+        identical=tuple(identical(whole, columns)),
+        determined=tuple(determined(whole, sample.frame if few is None else sample.frame[few], settled)),
+        gaps=tuple(gaps(whole, columns)),
+        looked={"all rows": whole.n_rows, "columns compared": sample.n_rows, "categories compared": n_words},
     )  # fmt: skip
 
 
@@ -201,7 +179,7 @@ def _cell(shown: Mapping[tuple[str, str], float], one: str, other: str) -> float
     return shown.get((one, other), shown.get((other, one)))
 
 
-def _balance(frame: pl.DataFrame, columns: Sequence[ColumnProfile], target: str | None) -> Balance | None:
+def _balance(whole: Held, columns: Sequence[ColumnProfile], target: str | None) -> Balance | None:
     from modelwright.shown import short
 
     column = next((one for one in columns if one.name == target), None)
@@ -211,7 +189,7 @@ def _balance(frame: pl.DataFrame, columns: Sequence[ColumnProfile], target: str 
     if column.kind == "number" and (column.n_distinct or 0) <= 2:
         classes = column.top
     elif column.kind in ("category", "boolean", "text"):
-        counts = frame[column.name].drop_nulls().alias("cell").value_counts(name="n")
+        counts = whole.column(column.name).drop_nulls().alias("cell").value_counts(name="n")
         counts = counts.sort("n", "cell", descending=[True, False]).head(200)
         words = {True: "yes", False: "no"}
         classes = tuple((short(words[one] if isinstance(one, bool) else one), n) for one, n in counts.iter_rows())

@@ -10,21 +10,23 @@ from modelwright.profiling.values import ColumnProfile, Gaps
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars as pl
+
+    from modelwright.profiling.held import Held
 
 ALIKE = 0.95  # rows that lack both, of those that lack either (Jaccard)
 LEAST_ROWS = 5
 MOST_COLUMNS = 300
 
 
-def gaps(frame: pl.DataFrame, columns: Sequence[ColumnProfile]) -> list[Gaps]:
+def gaps(whole: Held, columns: Sequence[ColumnProfile]) -> list[Gaps]:
     """Groups of columns that are missing in nearly the same rows, largest first.
 
     >>> import polars as pl
     >>> from modelwright.core.data import Column
     >>> from modelwright.profiling.columns import column_profile
+    >>> from modelwright.profiling.held import Held
     >>> frame = pl.DataFrame({name: [None] * 6 + [1.0, 2.0] for name in "ab"})
-    >>> gaps(frame, [column_profile(frame[name], Column(name, "number")) for name in "ab"])
+    >>> gaps(Held(8, frame), [column_profile(frame[name], Column(name, "number")) for name in "ab"])
     [Gaps(columns=('a', 'b'), n_rows=6)]
     """
     import numpy as np
@@ -32,13 +34,13 @@ def gaps(frame: pl.DataFrame, columns: Sequence[ColumnProfile]) -> list[Gaps]:
     holed = [one for one in columns if LEAST_ROWS <= one.n_missing < one.n_rows]
     holed = sorted(holed, key=lambda one: -one.n_missing)[:MOST_COLUMNS]
     counts = {one.name: one.n_missing for one in holed}
-    masks = {one.name: np.packbits(frame[one.name].is_null().to_numpy()) for one in holed}
+    masks = {one.name: np.packbits(whole.column(one.name).is_null().to_numpy()) for one in holed}
     group_of = {name: name for name in counts}
     for left, right in both(list(counts)):
         few, many = sorted((counts[left], counts[right]))
         if few >= ALIKE * many and group_of[left] != group_of[right]:
             common = _n_common(masks[left], masks[right])
-            if _alike(few, many, common, frame.height):
+            if _alike(few, many, common, whole.n_rows):
                 old = group_of[right]
                 group_of = {name: group_of[left] if group == old else group for name, group in group_of.items()}
     found = []

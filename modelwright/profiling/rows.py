@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from modelwright.profiling.held import Held
+
 N_TELLING = 4  # columns hashed first: rows that are equal are equal in these too
+MOST_HELD = 50_000_000  # cells of rows suspected to repeat
 MOST_CHECKED = 120  # suspected dependencies that are counted in all rows
 SLIPS = 0.01  # of the rows: more exceptions, and a column does not settle another
 LEAST_GROUPED = 0.5  # of the rows must share their value with another row, or "one value each" says nothing
@@ -21,41 +24,61 @@ MOST_LOOKED = 10_000
 PLAIN = ("number", "category", "boolean", "datetime", "text")
 
 
-def n_repeated(frame: pl.DataFrame, columns: Sequence[ColumnProfile]) -> int:
+def n_repeated(whole: Held, columns: Sequence[ColumnProfile]) -> int:
     """How many rows are equal to an earlier one in all of these columns.
 
     >>> import polars as pl
     >>> from modelwright.core.data import Column
     >>> from modelwright.profiling.columns import column_profile
+    >>> from modelwright.profiling.held import Held
     >>> frame = pl.DataFrame({"a": [1.0, 1.0, 2.0, 1.0], "b": ["x", "x", "x", "y"]})
-    >>> n_repeated(frame, [column_profile(frame["a"], Column("a", "number")),
+    >>> n_repeated(Held(4, frame), [column_profile(frame["a"], Column("a", "number")),
     ...     column_profile(frame["b"], Column("b", "category"))])
     1
     """
     import polars as pl
 
-    names = [column.name for column in columns]
-    if not names or frame.height < 2:
+    if not columns or whole.n_rows < 2:
         return 0
-    if any(column.n_distinct == frame.height for column in columns):
+    if any(column.n_distinct == whole.n_rows for column in columns):
         return 0  # no two rows are equal where one column never is
-    telling = sorted(columns, key=lambda column: -(column.n_distinct or frame.height))[:N_TELLING]
-    hashes = frame.select(pl.struct([column.name for column in telling]).hash(1).alias("hash"))["hash"]
-    suspects = frame.filter(hashes.is_duplicated()).select(names)
-    return suspects.height - (suspects.n_unique() if suspects.height else 0)
+    telling = sorted(columns, key=lambda column: -(column.n_distinct or whole.n_rows))[:N_TELLING]
+    hashes = whole.rows([column.name for column in telling], None).select(pl.struct(pl.all()).hash(1)).to_series()
+    suspects = hashes.is_duplicated().arg_true().to_numpy()
+    if not len(suspects):
+        return 0
+    names = [column.name for column in columns]
+    if len(suspects) * len(names) <= MOST_HELD:
+        return len(suspects) - whole.rows(names, suspects).n_unique()
+    return len(suspects) - _hashed(whole, names, suspects).n_unique()
 
 
-def identical(frame: pl.DataFrame, columns: Sequence[ColumnProfile]) -> list[tuple[str, ...]]:
+def _hashed(whole: Held, names: Sequence[str], rows: np.ndarray) -> pl.DataFrame:
+    """128 bits of each row, column after column, for more rows than are worth holding whole."""
+    import polars as pl
+
+    made = pl.DataFrame({"one": pl.zeros(len(rows), pl.UInt64, eager=True), "two": pl.ones(len(rows), eager=True)})
+    for name in names:
+        made = made.with_columns(whole.column(name).gather(rows).alias("cell")).select(
+            pl.struct("one", "cell").hash(1).alias("one"), pl.struct("two", "cell").hash(2).alias("two")
+        )
+    return made
+
+
+def identical(whole: Held, columns: Sequence[ColumnProfile]) -> list[tuple[str, ...]]:
     """Groups of columns that are equal cell for cell, and say more than one thing."""
     alike: dict[tuple[object, ...], list[str]] = defaultdict(list)
     for column in columns:
         if column.kind in PLAIN and (column.n_distinct or 0) > 1:
             mean = column.numbers.mean if column.numbers else None
-            alike[(frame[column.name].dtype, column.n_missing, column.n_distinct, column.top, mean)].append(column.name)
+            alike[(whole.column(column.name).dtype, column.n_missing, column.n_distinct, column.top, mean)].append(
+                column.name
+            )
     groups = []
     for names in alike.values():
         while len(names) > 1:
-            same = [name for name in names if frame[names[0]].equals(frame[name], check_names=False)]
+            first = whole.column(names[0])
+            same = [name for name in names if first.equals(whole.column(name))]
             if len(same) > 1:
                 groups.append(tuple(same))
             names = [name for name in names if name not in same]
@@ -65,7 +88,7 @@ def identical(frame: pl.DataFrame, columns: Sequence[ColumnProfile]) -> list[tup
 # One column settles another -----------------------------------------------------------------------------------
 
 
-def determined(frame: pl.DataFrame, sample: pl.DataFrame, columns: Sequence[ColumnProfile]) -> list[Determined]:
+def determined(whole: Held, sample: pl.DataFrame, columns: Sequence[ColumnProfile]) -> list[Determined]:
     """Columns of which each value goes with one value of another column, or nearly: suspected in `sample`, counted
     in all rows. Those that repeat nothing or say nearly always the same are left out, for of them it is trivial."""
     fit = [column for column in columns if _can_settle(column)]
@@ -75,7 +98,7 @@ def determined(frame: pl.DataFrame, sample: pl.DataFrame, columns: Sequence[Colu
     names = list(dict.fromkeys(column.name for column in [*fit, *told]))
     codes = {name: sample[name].rank("dense").fill_null(0).cast(int).to_numpy() for name in names}
     suspects = _suspects(codes, fit, told)
-    found = [one for one in (_counted(frame, by, name) for by, name in suspects) if one]
+    found = [one for one in (_counted(whole, by, name) for by, name in suspects) if one]
     ways = {(one.by, one.column) for one in found}
     return [Determined(one.by, one.column, one.n_rows, one.n_exceptions, (one.column, one.by) in ways) for one in found]
 
@@ -114,10 +137,11 @@ def _suspects(
     return [(by, name) for _, by, name in sorted(found)[:MOST_CHECKED]]
 
 
-def _counted(frame: pl.DataFrame, by: str, name: str) -> Determined | None:
+def _counted(whole: Held, by: str, name: str) -> Determined | None:
     import polars as pl
 
-    pairs = frame.select(pl.col(by).alias("by"), pl.col(name).alias("of")).drop_nulls().group_by("by", "of").len()
+    cells = pl.DataFrame({"by": whole.column(by), "of": whole.column(name)}).drop_nulls()
+    pairs = cells.group_by("by", "of").len()
     groups = pairs.group_by("by").agg(pl.col("len").sum().alias("n"), pl.col("len").max().alias("main"))
     groups = groups.filter(pl.col("n") > 1)
     n_rows, n_main = int(groups["n"].sum()), int(groups["main"].sum())
@@ -125,7 +149,7 @@ def _counted(frame: pl.DataFrame, by: str, name: str) -> Determined | None:
     commonest = max(pairs.group_by("of").agg(pl.col("len").sum())["len"].to_list(), default=0)
     slips = n_rows - n_main
     trivial = slips > 0.1 * (n_present - commonest) or n_rows < max(20, LEAST_GROUPED * n_present)
-    if trivial or slips > SLIPS * n_rows or n_present < 0.5 * frame.height:
+    if trivial or slips > SLIPS * n_rows or n_present < 0.5 * whole.n_rows:
         return None
     return Determined(by, name, n_rows, slips)
 

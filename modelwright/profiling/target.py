@@ -44,7 +44,7 @@ def each_alone(sample: Sample, target: str) -> dict[str, Alone]:
     >>> kinds = {"x": "number", "y": "category"}
     >>> columns = [column_profile(frame[name], Column(name, kind)) for name, kind in kinds.items()]
     >>> round(each_alone(sample_of(frame, columns), "y")["x"].share, 2)
-    0.95
+    0.99
     """
     import numpy as np
 
