@@ -107,13 +107,15 @@ def _need(crossed: Crossed, combination: np.ndarray, n: int, of: set[int], found
 
 def population_needs(crossed: Crossed, skews: Iterable[Skew]) -> tuple[Need, ...]:
     """Rows that bring a group that is found short to its share, if nothing else were added."""
+    from modelwright.profiling.coverage.words import percent
+
     made = []
     for skew in skews:
         if skew.kind != "population" or not skew.found or skew.difference >= 0 or len(skew.group) > 1:
             continue
         n = skew.n_rows / skew.rate if skew.rate else float(crossed.counts.sum())
         need = ceil((skew.other_rate * n - skew.n_rows) / max(1 - skew.other_rate, 1e-9))
-        why = f"{skew.rate:.1%} of rows, {skew.other_rate:.1%} of the population"
+        why = f"{percent(skew.rate)} of rows, {percent(skew.other_rate)} of the population"
         made.append(Need(reason="population", pattern=skew.group, have=skew.n_rows, need=need, why=why))
     return tuple(made)
 

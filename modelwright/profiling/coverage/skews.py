@@ -72,7 +72,8 @@ def outcomes_of(data: Dataset, target: str | None) -> tuple[tuple[Outcome, ...],
 
     made: dict[bytes, Outcome] = {}
     frame, everything = data.frame, np.ones(data.n_rows, dtype=bool)
-    for name in data.schema.names:
+    unseen = (*data.schema.of_role("id"), *data.schema.of_role("ignored"))  # no model sees them
+    for name in (name for name in data.schema.names if name not in unseen):
         values = frame[name].alias(SAFE)
         if not 0 < values.null_count() < data.n_rows:
             continue

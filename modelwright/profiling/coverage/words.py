@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from modelwright.shown import count, pieces, short
+
 if TYPE_CHECKING:
     from modelwright.profiling.coverage.base import Coverage, GroupRows
     from modelwright.profiling.coverage.needs import Need
     from modelwright.profiling.coverage.skews import Skew
     from modelwright.profiling.coverage.sources import ColumnDrift, Drift
 
-MOST_SAID = 6
+MOST_OF_KIND, MOST_SAID, MOST_LETTERS = 3, 6, 60
 STRONG = 0.25
 """From which stability index on a column is said to be very different (the usual mark of scorecards)."""
 
@@ -27,9 +29,10 @@ def sentences(found: Coverage) -> tuple[str, ...]:
     sex f is 20 % of rows, 50 % of the population: 60 rows short.
     Every group and intersection has at least 30 rows.
     """
-    made = [population_words(group, found) for group in short_groups(found)[:MOST_SAID]]
+    made = [population_words(group, found) for group in short_groups(found)[:MOST_OF_KIND]]
     made += [uncovered_words(found)] if found.uncovered is not None else []
-    made += [skew_words(test) for test in found.found if test.kind != "population"][:MOST_SAID]
+    for kind in ("label", "missing"):
+        made += [skew_words(test) for test in found.found if test.kind == kind][:MOST_OF_KIND]
     if found.tests and not found.found:
         made.append(f"No group differs from the rest beyond chance, among {count(len(found.tests), 'comparison')}.")
     made += drift_words(found.drift) if found.drift is not None else []
@@ -81,22 +84,57 @@ def uncovered_words(found: Coverage) -> str:
     return f"{many} {verb} fewer than {least} rows{tail}."
 
 
+def few_words(found: Coverage) -> str:
+    """How the groups with too few rows were looked for."""
+    if found.uncovered is None:
+        return ""
+    looked = found.uncovered
+    return (
+        f"{count(looked.n_looked, 'group and intersection', 'groups and intersections')} of up to {looked.n_columns} "
+        f"columns were counted. Those of fewest columns come first; what lies within one of them is not named again. "
+        "A group that cannot exist is named too: strike it out."
+    )
+
+
+def weights_words(found: Coverage) -> str:
+    """What weights would do, and cost."""
+    weights = found.weights
+    if weights is None:
+        return ""
+    n = found.n_rows
+    left = f"; shares still differ by up to {points(weights.worst_gap)}" if weights.worst_gap > 0.001 else ""
+    empty = f"; no weight helps {join(weights.empty)}, of which there are no rows" if weights.empty else ""
+    return (
+        f"Weights from {weights.smallest:.2f} to {weights.largest:.2f} give these rows the population's shares; "
+        f"{n:,} rows are then worth {weights.effective_rows:,.0f} even ones{left}{empty}."
+    )
+
+
 def skew_words(test: Skew) -> str:
     """One difference in words: rates, what it is compared with, the interval of the difference."""
+    return f"{rates_words(test)} ({gap_words(test)})."
+
+
+def gap_words(test: Skew) -> str:
+    """The difference and its interval: `8.0 points less, -12.1 to -3.9`."""
     low, high = sorted((test.low, test.high))
-    interval = f"{_more(test.difference)}, {points(low, sign=True)} to {points(high, sign=True)}"
-    group = name_of(test.group)
+    return f"{_more(test.difference)}, {points(low, sign=True)} to {points(high, sign=True)}"
+
+
+def rates_words(test: Skew) -> str:
+    """The two rates in words."""
+    group, rate, other = name_of(test.group), percent(test.rate), percent(test.other_rate)
+    against = test.against if test.against != "the other rows" else "all others"
     if test.kind == "population":
         what = "of rows" if test.about == "share of rows" else f"of {test.about.removeprefix('share of ')}"
-        return f"{group}: {percent(test.rate)} {what}, {percent(test.other_rate)} in {test.against} ({interval})."
+        return f"{group}: {rate} {what}, {other} in {against}"
     if test.kind == "missing":
         columns = test.about.split(", ")
-        column = columns[0] if len(columns) == 1 else f"{columns[0]} and {count(len(columns) - 1, 'more column')}"
-        return (
-            f"{column} is missing in {percent(test.rate)} of {group}, in {percent(test.other_rate)} of {test.against} "
-            f"({interval})."
+        column = (
+            f"{clear(columns[0])} is" if len(columns) == 1 else f"{clear(columns[0])} (with {len(columns) - 1} more) is"
         )
-    return f"{test.about}: {percent(test.rate)} of {group}, {percent(test.other_rate)} of {test.against} ({interval})."
+        return f"{column} missing in {rate} of {group}, in {other} of {against}"
+    return f"{clear(test.about)}: {rate} of {group}, {other} of {against}"
 
 
 def _more(gap: float) -> str:
@@ -107,23 +145,27 @@ def drift_words(drift: Drift) -> list[str]:
     """How the sources differ: what a row's source can be told by, and the columns that differ most."""
     made = []
     if drift.told and drift.auc is not None:
-        by = join(name for name, _ in drift.by)
+        by = join(clear(name) for name, _ in drift.by)
         how = "nearly always" if drift.auc > 0.95 else "often" if drift.auc > 0.7 else "a little better than by chance"
         tail = f", by {by}" if by else ""
-        made.append(f"A row's source ({drift.column}) can be told from its values {how} (AUC {drift.auc:.2f}){tail}.")
+        made.append(
+            f"A row's source ({clear(drift.column)}) can be told from its values {how} (AUC {drift.auc:.2f}){tail}."
+        )
     elif drift.auc is not None:
-        made.append(f"A row's source ({drift.column}) cannot be told from its values (AUC {drift.auc:.2f}).")
+        made.append(f"A row's source ({clear(drift.column)}) cannot be told from its values (AUC {drift.auc:.2f}).")
     strong = [column for column in drift.columns if column.found and column.psi >= STRONG]
     found = [column for column in drift.columns if column.found]
     if strong:
         made.append(f"Very different by source: {join(_by(column) for column in strong[:MOST_SAID])}.")
     elif found:
-        made.append(f"Different by source, though not much: {join(column.column for column in found[:MOST_SAID])}.")
+        made.append(
+            f"Different by source, though not much: {join(clear(column.column) for column in found[:MOST_SAID])}."
+        )
     return made
 
 
 def _by(column: ColumnDrift) -> str:
-    return f"{column.column} (most in {column.source})"
+    return clear(f"{column.column} (most in {column.source})")
 
 
 def need_words(need: Need) -> str:
@@ -133,7 +175,12 @@ def need_words(need: Need) -> str:
 
 def name_of(levels: Mapping[str, str]) -> str:
     """A group in words: `sex female and age 18 to 24`."""
-    return join(f"{column} {level}" for column, level in levels.items())
+    return join(clear(f"{column} {level}") for column, level in levels.items())
+
+
+def clear(text: str) -> str:
+    """A name cut to a length, with signs for controls that would hide or turn what is beside them."""
+    return "".join(part for _, part in pieces(short(text, MOST_LETTERS)))
 
 
 def join(names: Iterable[str]) -> str:
@@ -160,8 +207,3 @@ def percent(share: float) -> str:
 def points(gap: float, *, sign: bool = False) -> str:
     """A difference of shares in points."""
     return f"{100 * gap:+.1f}" if sign else f"{100 * gap:.1f} points"
-
-
-def count(n: int, one: str, many: str = "") -> str:
-    """`1 row`, `2,000 rows`."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
