@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -29,16 +28,9 @@ def address() -> Iterator[str]:
 def _fill(place: str) -> None:
     import adbc_driver_postgresql.dbapi as dbapi
 
-    for attempt in range(100):
-        try:
-            with dbapi.connect(place, autocommit=True) as connection, connection.cursor() as cursor:
-                for line in _STATEMENTS:
-                    cursor.execute(line)
-                return
-        except dbapi.Error:
-            if attempt == 99:
-                raise
-            time.sleep(0.1)
+    with dbapi.connect(place, autocommit=True) as connection, connection.cursor() as cursor:
+        for line in _STATEMENTS:
+            cursor.execute(line)
 
 
 _STATEMENTS = (
