@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from modelwright.profiling.coverage import words
 from modelwright.profiling.drawing import bar_svg
 from modelwright.profiling.page import Section
-from modelwright.shown import pieces, short
+from modelwright.shown import count, pieces, short
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -46,7 +46,7 @@ def sections(found: Coverage, *, collect_file: str = "") -> tuple[Section, ...]:
 def _groups(found: Coverage) -> Section:
     stated = any(one.population is not None for one in found.groups)
     named = [one for one in found.groupings if one.why.startswith("named")]
-    lead = "Rows of each group" + (", beside their share of the stated population." if stated else ".")
+    lead = "Rows of each group" + ("; the mark in a bar is the share in the stated population." if stated else ".")
     if named:
         lead += " Groups were taken by the names of columns; --groups names others, --groups none takes none."
     lines = [words.population_words(one, found) for one in words.short_groups(found)[:5]]
@@ -71,7 +71,8 @@ def _grouping(grouping: Grouping, groups: Sequence[GroupRows]) -> dict[str, Any]
         "stated": any(one.population is not None for one in own),
         "levels": [
             {
-                "level": pieces(short(one.level, 40)), "bar": bar_svg(one.share / most), "rows": f"{one.n_rows:,}",
+                "level": pieces(short(one.level, 40)), "rows": f"{one.n_rows:,}",
+                "bar": share_svg(one.share / most, None if one.population is None else one.population / most),
                 "share": words.percent(one.share),
                 "population": "" if one.population is None else words.percent(one.population),
                 "short": f"{one.short:,}" if (one.short or 0) > 0 else "",
@@ -81,10 +82,20 @@ def _grouping(grouping: Grouping, groups: Sequence[GroupRows]) -> dict[str, Any]
     }  # fmt: skip
 
 
+def share_svg(share: float, population: float | None) -> Markup:
+    """A bar of a share, with a mark where the population's lies; both 0 to 1."""
+    from markupsafe import Markup
+
+    mark = (
+        "" if population is None else f'<rect class="tick" x="{98.5 * population:.1f}" y="0" width="1.5" height="8"/>'
+    )
+    return Markup(str(bar_svg(share)).replace("</svg>", f"{mark}</svg>"))
+
+
 def _differences(found: Coverage, tests: Sequence[Skew]) -> Section:
     most = max(max(abs(one.low), abs(one.high)) for one in tests[:MOST_DIFFERENCES]) or 1.0
     lead = (
-        f"{words.count(len(found.tests), 'comparison')} were made; of those shown at most one in twenty is expected to "
+        f"{count(len(found.tests), 'comparison')} were made; of those shown at most one in twenty is expected to "
         "be chance. The bar is the 95 % interval of the difference, the line in the middle no difference. A difference "
         "is no cause."
     )
