@@ -78,9 +78,13 @@ def recipe_line(name: str, role: str = "ignored") -> str:
 
 
 def _key(name: str) -> str:
+    """A name as YAML takes it; what the eye cannot see is spelled out."""
     import json
 
-    return name if _PLAIN_NAME.match(name) else json.dumps(name, ensure_ascii=False)
+    if _PLAIN_NAME.match(name):
+        return name
+    quoted = json.dumps(name, ensure_ascii=False)
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in quoted)
 
 
 def _names(names: Sequence[str], most: int = 6) -> str:
@@ -254,7 +258,7 @@ def _missing(profile: Profile) -> Iterator[Alert]:
                         recipe_line(column.name), weight=40 + column.missing)  # fmt: skip
         else:
             yield Alert("look", "missing.many", (column.name,), f"`{name}` is missing in {percent(column.missing)} of "
-                        "rows.", "training fills gaps and marks them; `wright impute` guesses better",
+                        "rows.", "training fills gaps and marks them; wright impute guesses better",
                         "wright impute DATA", weight=25 + column.missing)  # fmt: skip
     for group in profile.gaps:
         yield Alert("know", "missing.together", group.columns, f"{_names(group.columns)} are missing in the same "

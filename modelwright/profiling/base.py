@@ -108,14 +108,15 @@ def _profile(whole: Held, columns: list[ColumnProfile], spec: ProfileSpec, targe
     matrix_columns = _drawn(columns, shown)
     ids = [column for column in columns if column.role != "id"]
     settled = [column for column in columns if column.name in set(compared)]
-    few = chosen_rows(sample.n_rows, MOST_LOOKED, spec.seed)
+    places = chosen_rows(sample.n_rows, MOST_LOOKED, spec.seed)
+    few = sample.cells if places is None else {name: sample.cells[name].gather(places) for name in compared}
     return Profile(
         n_rows=whole.n_rows, columns=tuple(columns), n_repeated=n_repeated(whole, columns),
         n_repeated_but_ids=n_repeated(whole, ids) if len(ids) < len(columns) and _is_measured(ids) else 0,
         removed={}, target=_balance(whole, columns, target), pairs=tuple(pairs), matrix_columns=matrix_columns,
         matrix=tuple(tuple(_cell(shown, one, other) for other in matrix_columns) for one in matrix_columns),
         identical=tuple(identical(whole, columns)),
-        determined=tuple(determined(whole, sample.frame if few is None else sample.frame[few], settled)),
+        determined=tuple(determined(whole, few, settled)),
         gaps=tuple(gaps(whole, columns)),
         looked={"all rows": whole.n_rows, "columns compared": sample.n_rows, "categories compared": n_words},
     )  # fmt: skip
@@ -189,7 +190,7 @@ def _balance(whole: Held, columns: Sequence[ColumnProfile], target: str | None) 
     if column.kind == "number" and (column.n_distinct or 0) <= 2:
         classes = column.top
     elif column.kind in ("category", "boolean", "text"):
-        counts = whole.column(column.name).drop_nulls().alias("cell").value_counts(name="n")
+        counts = whole.column(column.name).drop_nulls().value_counts(name="n")
         counts = counts.sort("n", "cell", descending=[True, False]).head(200)
         words = {True: "yes", False: "no"}
         classes = tuple((short(words[one] if isinstance(one, bool) else one), n) for one, n in counts.iter_rows())

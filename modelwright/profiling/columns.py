@@ -27,7 +27,7 @@ def column_profile(values: pl.Series, column: Column) -> ColumnProfile:
     >>> found.n_missing, found.n_distinct, found.top[0], found.numbers.quantiles[4]
     (1, 2, ('2', 2), 2.0)
     """
-    present = values.drop_nulls()
+    present = values.alias("cell").drop_nulls()  # a name such as ^x$ would be read as a pattern
     facts: dict[str, Any] = {"n_distinct": None}
     if column.kind in ("number", "datetime"):
         facts = _ordered(present, column.kind)
@@ -149,7 +149,7 @@ def histogram(ordered: np.ndarray, lower: float, upper: float, *, whole: bool = 
     import numpy as np
 
     low, high = float(ordered[0]), float(ordered[-1])
-    reach = FAR * float(upper - lower)
+    reach = FAR * (float(upper) - float(lower))
     if reach > 0:
         low, high = max(low, float(lower) - reach), min(high, float(upper) + reach)
     if not np.isfinite(high - low) or high <= low:
@@ -173,7 +173,7 @@ def histogram(ordered: np.ndarray, lower: float, upper: float, *, whole: bool = 
 def _texts(present: pl.Series) -> dict[str, Any]:
     import polars as pl
 
-    counts = present.alias("cell").value_counts(name="n")
+    counts = present.value_counts(name="n")
     # ties in the order of the words, so that every run tells the same
     least = counts["n"].top_k(N_TOP).min() if counts.height else 0
     top = counts.filter(pl.col("n") >= least)

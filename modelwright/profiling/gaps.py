@@ -26,7 +26,7 @@ def gaps(whole: Held, columns: Sequence[ColumnProfile]) -> list[Gaps]:
     >>> from modelwright.profiling.columns import column_profile
     >>> from modelwright.profiling.held import Held
     >>> frame = pl.DataFrame({name: [None] * 6 + [1.0, 2.0] for name in "ab"})
-    >>> gaps(Held(8, frame), [column_profile(frame[name], Column(name, "number")) for name in "ab"])
+    >>> gaps(Held(8, ("a", "b"), frame), [column_profile(frame[name], Column(name, "number")) for name in "ab"])
     [Gaps(columns=('a', 'b'), n_rows=6)]
     """
     import numpy as np

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,25 +24,33 @@ class Held:
     """A table of `n_rows` rows whose columns are read when asked for; names are never read as patterns."""
 
     n_rows: int
+    names: tuple[str, ...]
     frame: pl.DataFrame | None
     path: Path | None = None
 
     def column(self, name: str) -> pl.Series:
-        """One column, whole."""
+        """One column, whole, under the name "cell": of a name such as ^x$ Polars would make a pattern."""
         import polars as pl
 
         if self.frame is not None:
-            return self.frame[name]
+            return self.frame[name].alias("cell")
         assert self.path is not None
-        return pl.read_ipc(self.path, columns=[name]).to_series()
+        return pl.read_ipc(self.path, columns=[str(self.names.index(name))]).to_series().alias("cell")
 
-    def rows(self, names: Sequence[str], rows: np.ndarray | None) -> pl.DataFrame:
+    def rows(self, names: Sequence[str], rows: np.ndarray | None) -> dict[str, pl.Series]:
         """Some columns at some places, int64 of shape (n,); None for all."""
-        import polars as pl
+        found = {}
+        for name in names:  # one whole column at a time
+            column = self.column(name)
+            found[name] = column if rows is None else column.gather(rows)
+        return found
 
-        if self.frame is not None and rows is None:
-            return self.frame[list(names)]
-        return pl.DataFrame([self.column(name) if rows is None else self.column(name).gather(rows) for name in names])
+
+def framed(columns: Iterable[pl.Series]) -> pl.DataFrame:
+    """Columns beside each other, named by their places."""
+    import polars as pl
+
+    return pl.DataFrame({str(place): column for place, column in enumerate(columns)})
 
 
 @contextlib.contextmanager
@@ -54,11 +62,15 @@ def held(data: Dataset) -> Iterator[Held]:
     ...     table.column("x").to_list()
     [3, 1]
     """
+    import polars as pl
+
+    names = data.schema.names
     n_bytes = data.n_rows * sum(CELL_BYTES.get(column.kind, 20_000) for column in data.schema.columns)
     if n_bytes <= IN_MEMORY_BYTES:
-        yield Held(data.n_rows, data.frame)
+        yield Held(data.n_rows, names, data.frame)
         return
     with tempfile.TemporaryDirectory(prefix="wright-profile-") as folder:
         path = Path(folder) / "table.arrow"
-        data.table.sink_ipc(path, compression="uncompressed", engine="streaming")
-        yield Held(data.n_rows, None, path)
+        numbered = [pl.nth(place + 1).alias(str(place)) for place in range(len(names))]  # the first is the row's id
+        data.table.select(numbered).sink_ipc(path, compression="uncompressed", engine="streaming")
+        yield Held(data.n_rows, names, None, path)

@@ -98,18 +98,26 @@ def _alerts(profile: Profile) -> list[dict[str, Any]]:
         by_code.setdefault(alert.code, []).append(alert)
     told = []
     for alert in profile.alerts:
-        place = by_code[alert.code].index(alert)
-        if place < MOST_ALIKE:
-            rest = by_code[alert.code][MOST_ALIKE:] if place == MOST_ALIKE - 1 else []
+        alike = by_code[alert.code]
+        most = MOST_ALIKE if len(alike) > MOST_ALIKE + 1 else len(alike)
+        place = alike.index(alert)
+        if place < most:
+            rest = alike[most:] if place == most - 1 else []
             told.append({**_alert(alert), "rest": [_alert(one) for one in rest]})
     return told
 
 
 def _alert(alert: Alert) -> dict[str, Any]:
     return {
-        "level": alert.level, "level_word": words.LEVELS[alert.level], "todo": alert.todo, "line": alert.line,
-        "words": [(place % 2 == 1, pieces(part)) for place, part in enumerate(_NAMED.split(alert.words)) if part],
+        "level": alert.level, "level_word": words.LEVELS[alert.level], "words": _named(alert.words),
+        "todo": _named(alert.todo), "line": alert.line,
     }  # fmt: skip
+
+
+def _named(text: str) -> list[tuple[bool, list[tuple[str, str]]]]:
+    """A sentence in parts: whether each is a name, which stands between backticks, and its pieces."""
+    parts = enumerate(_NAMED.split(text))
+    return [(place % 2 == 1, pieces(part) if place % 2 else [("same", part)]) for place, part in parts if part]
 
 
 def _target(profile: Profile) -> dict[str, Any] | None:

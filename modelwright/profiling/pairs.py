@@ -32,7 +32,7 @@ def associations(sample: Sample, names: Sequence[str]) -> tuple[list[Pair], dict
     >>> frame = pl.DataFrame({"x": range(40), "y": [2.0 * i for i in range(40)], "c": ["a"] * 20 + ["b"] * 20})
     >>> kinds = {"x": "number", "y": "number", "c": "category"}
     >>> columns = [column_profile(frame[name], Column(name, kind)) for name, kind in kinds.items()]
-    >>> pairs, _, _ = associations(sample_of(frame, columns), ["x", "y", "c"])
+    >>> pairs, _, _ = associations(sample_of(frame.to_dict(), columns), ["x", "y", "c"])
     >>> [(pair.left, pair.right, pair.measure, round(pair.value, 2)) for pair in pairs][0]
     ('x', 'y', 'pearson', 1.0)
     """
@@ -160,9 +160,10 @@ def _ratios(sample: Sample, named: Sequence[str], ordered: Sequence[str]) -> lis
     for name in ordered:
         values = sample.numbers[name]
         here = np.isfinite(values)
-        spread = float(values[here].std()) if here.any() else 0.0
-        centre = float(values[here].mean()) if here.any() else 0.0
-        numbers.append(np.where(here, (values - centre) / (spread or 1.0), np.nan))
+        with np.errstate(all="ignore"):  # beyond 1e154 squares are infinite: nothing can be said of these
+            spread = float(values[here].std()) if here.any() else 0.0
+            centre = float(values[here].mean()) if here.any() else 0.0
+            numbers.append(np.where(here, (values - centre) / (spread or 1.0), np.nan))
     found = []
     for name in named:
         for other, scaled in zip(ordered, numbers, strict=True):

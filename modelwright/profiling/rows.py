@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from modelwright.profiling.held import Held, framed
 from modelwright.profiling.sample import both
 from modelwright.profiling.values import ColumnProfile, Determined
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
-
-    from modelwright.profiling.held import Held
 
 N_TELLING = 4  # columns hashed first: rows that are equal are equal in these too
 MOST_HELD = 50_000_000  # cells of rows suspected to repeat
@@ -32,7 +31,7 @@ def n_repeated(whole: Held, columns: Sequence[ColumnProfile]) -> int:
     >>> from modelwright.profiling.columns import column_profile
     >>> from modelwright.profiling.held import Held
     >>> frame = pl.DataFrame({"a": [1.0, 1.0, 2.0, 1.0], "b": ["x", "x", "x", "y"]})
-    >>> n_repeated(Held(4, frame), [column_profile(frame["a"], Column("a", "number")),
+    >>> n_repeated(Held(4, ("a", "b"), frame), [column_profile(frame["a"], Column("a", "number")),
     ...     column_profile(frame["b"], Column("b", "category"))])
     1
     """
@@ -43,13 +42,14 @@ def n_repeated(whole: Held, columns: Sequence[ColumnProfile]) -> int:
     if any(column.n_distinct == whole.n_rows for column in columns):
         return 0  # no two rows are equal where one column never is
     telling = sorted(columns, key=lambda column: -(column.n_distinct or whole.n_rows))[:N_TELLING]
-    hashes = whole.rows([column.name for column in telling], None).select(pl.struct(pl.all()).hash(1)).to_series()
+    cells = framed(whole.rows([column.name for column in telling], None).values())
+    hashes = cells.select(pl.struct(pl.all()).hash(1)).to_series()
     suspects = hashes.is_duplicated().arg_true().to_numpy()
     if not len(suspects):
         return 0
     names = [column.name for column in columns]
     if len(suspects) * len(names) <= MOST_HELD:
-        return len(suspects) - whole.rows(names, suspects).n_unique()
+        return len(suspects) - framed(whole.rows(names, suspects).values()).n_unique()
     return len(suspects) - _hashed(whole, names, suspects).n_unique()
 
 
@@ -59,7 +59,7 @@ def _hashed(whole: Held, names: Sequence[str], rows: np.ndarray) -> pl.DataFrame
 
     made = pl.DataFrame({"one": pl.zeros(len(rows), pl.UInt64, eager=True), "two": pl.ones(len(rows), eager=True)})
     for name in names:
-        made = made.with_columns(whole.column(name).gather(rows).alias("cell")).select(
+        made = made.with_columns(whole.column(name).gather(rows)).select(
             pl.struct("one", "cell").hash(1).alias("one"), pl.struct("two", "cell").hash(2).alias("two")
         )
     return made
@@ -88,12 +88,14 @@ def identical(whole: Held, columns: Sequence[ColumnProfile]) -> list[tuple[str, 
 # One column settles another -----------------------------------------------------------------------------------
 
 
-def determined(whole: Held, sample: pl.DataFrame, columns: Sequence[ColumnProfile]) -> list[Determined]:
+def determined(
+    whole: Held, sample: Mapping[str, pl.Series], columns: Sequence[ColumnProfile]
+) -> list[Determined]:  # fmt: skip
     """Columns of which each value goes with one value of another column, or nearly: suspected in `sample`, counted
     in all rows. Those that repeat nothing or say nearly always the same are left out, for of them it is trivial."""
     fit = [column for column in columns if _can_settle(column)]
     told = [column for column in columns if _can_be_settled(column)]
-    if not fit or not told or not sample.height:
+    if not fit or not told or not whole.n_rows:
         return []
     names = list(dict.fromkeys(column.name for column in [*fit, *told]))
     codes = {name: sample[name].rank("dense").fill_null(0).cast(int).to_numpy() for name in names}

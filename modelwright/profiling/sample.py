@@ -29,7 +29,7 @@ class Sample:
     numbers: Mapping[str, np.ndarray]
     codes: Mapping[str, np.ndarray]
     levels: Mapping[str, int]
-    frame: pl.DataFrame
+    cells: Mapping[str, pl.Series]
 
 
 def chosen_rows(n_rows: int, most: int, seed: int) -> np.ndarray | None:
@@ -43,22 +43,23 @@ def chosen_rows(n_rows: int, most: int, seed: int) -> np.ndarray | None:
     return np.sort(stream(seed, "profiling", "rows").choice(n_rows, most, replace=False))
 
 
-def sample_of(frame: pl.DataFrame, columns: Sequence[ColumnProfile]) -> Sample:
-    """Arrays of the columns of numbers, dates, categories and yes/no of a frame of chosen rows."""
+def sample_of(cells: Mapping[str, pl.Series], columns: Sequence[ColumnProfile]) -> Sample:
+    """Arrays of the columns of numbers, dates, categories and yes/no of chosen rows."""
     import polars as pl
 
     numbers: dict[str, np.ndarray] = {}
     codes: dict[str, np.ndarray] = {}
     levels: dict[str, int] = {}
     for column in columns:
-        values = frame[column.name]
+        values = cells[column.name]
         if column.kind == "number":
             numbers[column.name] = values.to_numpy().astype(float)
         elif column.kind == "datetime":
             numbers[column.name] = (values.dt.timestamp("us").cast(pl.Float64) / 1e6).to_numpy()
         elif column.kind in NAMED:
             codes[column.name], levels[column.name] = coded(values)
-    return Sample(frame.height, numbers, codes, levels, frame)
+    n_rows = len(next(iter(cells.values()), ()))
+    return Sample(n_rows, numbers, codes, levels, cells)
 
 
 def coded(values: pl.Series) -> tuple[np.ndarray, int]:

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelwright.core.rng import stream
-from modelwright.profiling.sample import MOST_LEVELS, Sample
+from modelwright.profiling.sample import Sample
 
 if TYPE_CHECKING:
     import numpy as np
 
     Score = Callable[[np.ndarray], tuple[float, float | None]]
 
-N_BINS = 20
-MOST_CLASSES = 50
+MOST_BINS, ROWS_A_BIN = 100, 50
 LEAST_ROWS = 50
 
 
@@ -43,7 +42,7 @@ def each_alone(sample: Sample, target: str) -> dict[str, Alone]:
     >>> frame = pl.DataFrame({"x": [float(i % 2) for i in range(200)], "y": ["a", "b"] * 100})
     >>> kinds = {"x": "number", "y": "category"}
     >>> columns = [column_profile(frame[name], Column(name, kind)) for name, kind in kinds.items()]
-    >>> round(each_alone(sample_of(frame, columns), "y")["x"].share, 2)
+    >>> round(each_alone(sample_of(frame.to_dict(), columns), "y")["x"].share, 2)
     0.99
     """
     import numpy as np
@@ -91,7 +90,8 @@ def _bins(sample: Sample, name: str) -> np.ndarray:
     present = values[here]
     bins = np.zeros(len(values), np.int64)
     if len(present):
-        edges = np.unique(np.quantile(present, np.linspace(0, 1, N_BINS + 1)[1:-1]))
+        n_bins = min(MOST_BINS, max(10, len(present) // ROWS_A_BIN))
+        edges = np.unique(np.quantile(present, np.linspace(0, 1, n_bins + 1)[1:-1]))
         bins[here] = 1 + 2 * np.searchsorted(edges, present, "left")
         at = np.minimum(np.searchsorted(edges, present, "left"), len(edges) - 1)
         bins[here] += (
@@ -103,7 +103,7 @@ def _bins(sample: Sample, name: str) -> np.ndarray:
 def _of_classes(classes: np.ndarray, half: np.ndarray) -> Score:
     import numpy as np
 
-    n_classes = MOST_LEVELS + 1
+    n_classes = int(classes.max()) + 1
 
     def score(bins: np.ndarray) -> tuple[float, float | None]:
         width = int(bins.max()) + 1

@@ -77,7 +77,7 @@ def figure(value: float) -> str:
     >>> figure(1234567.0), figure(0.123456), figure(12.0), figure(-1e-12)
     ('1,234,567', '0.1235', '12', '-1e-12')
     """
-    if value == round(value) and abs(value) < 1e12:
+    if abs(value) < 1e12 and value == round(value):
         return f"{value:,.0f}"
     return f"{value:,.1f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"
 
@@ -100,7 +100,7 @@ def facts(column: ColumnProfile) -> list[tuple[str, str]]:
         least, mean, most = column.lengths.least, column.lengths.mean, column.lengths.most
         told.append(("letters", f"{least:,} to {most:,}, {mean:.1f} on average" if least < most else f"{least:,}"))
     if column.alone is not None:
-        told.append(("tells of the target alone", percent(column.alone)))
+        told.append(("says of the target", percent(column.alone)))
     return told
 
 
