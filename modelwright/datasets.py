@@ -30,6 +30,7 @@ def collect(arguments: list[str], terminal: Terminal, parser: Parser) -> None:
         "wright collect recipe.yaml", "wright collect 'sales/*.csv.gz' --as sales",
         "wright collect postgresql://ann@host/shop --table orders --cursor updated_at --as orders",
         "wright collect mqtt://host/plant/+/temperature --as plant --for 60s",
+        "wright collect openml:61 --as iris", "wright collect hf:stanfordnlp/imdb:train --as reviews",
     )  # fmt: skip
     options_of.add_argument("source", metavar="SOURCE", help="a recipe (.yaml), or a source as `wright run` takes it")
     options_of.add_argument(

@@ -1,164 +1,212 @@
-"""kill -9 at 100 random moments of collecting and streaming: nothing lost, nothing doubled.
+"""kill -9 at 100 random moments of collecting from each kind of source: nothing lost, nothing doubled.
 
-`wright collect` runs in a process of its own while its source grows, and is killed with all its children between 0.3
-and 4 seconds after it began (25 times for each kind of source); then it runs to the end, undisturbed. Every row has a
-number: lost and doubled ones are counted in the newest version. All versions that the kills left are opened and read.
-The broker is mosquitto, with its sessions on the disk; the line socket's sender goes on from the last line that was
-answered, and lines carry an id.
+`wright collect` runs in a process of its own, forked from one that has imported what it needs; its work on a source
+that has grown is measured three times, and kills are spread evenly over that length, children included. After a kill
+the source grows again, and the next run goes on, to its end or (three times of ten) to the next kill. At every end all
+rows are read: each has a number and a text made from it, so lost, changed and doubled ones are counted. In the end
+every version that there is, is opened and read. Parts are cut at 40 kB in place of 96 MB: a run writes several.
 """
 
 from __future__ import annotations
 
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import threading
-import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from json import dumps
 from pathlib import Path
 from typing import Any
-
-import numpy as np
+from urllib.parse import parse_qs, urlsplit
 
 from benchmarks.common import bar
-from modelwright.collection.versions import newest, open_version, versions_of
+from benchmarks.data.killing import HEAD, Tally, Wright, kill_often
+from modelwright.collection.versions import open_version, versions_of
 from modelwright.core.store import Store
-from tests.collection.servers import free_port, mosquitto
-from tests.collection.test_streams import Device, publish, publisher
+from tests.collection.servers import mariadb, postgres
 
-N_KILLS = 25
-EARLIEST_S, LATEST_S = 0.3, 4.0
-LONGEST_S = 300.0
-_CODE = "import sys; from modelwright.cli import main; main(sys.argv[1:])"
-
-Found = tuple[int, int, int, int]
-
-
-def begin(store: Store, *arguments: str) -> subprocess.Popen[bytes]:
-    """`wright collect` in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-c", _CODE, "collect", *arguments, "--as", "d", "--store", str(store.root)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+N_FILES, N_ROWS, N_TIES = 12, 12_000, 7
+PAGE_ROWS = 1_200
+_SMALL_PARTS = """
+import functools
+import modelwright.collection.databases.tables as tables
+tables.parts_of = functools.partial(tables.parts_of, part_bytes=40_000)
+"""
+_DATABASES = "modelwright.collection.databases.tables"
 
 
-def killed(store: Store, arguments: list[str], grow: Callable[[int], None], seed: int) -> int:
-    """Kill it again and again while the source grows, so many times that it was still running."""
-    rng, n_killed = np.random.default_rng(seed), 0
-    while n_killed < N_KILLS:  # one that was done before its moment does not count
-        grow(n_killed)
-        child = begin(store, *arguments)
-        end_s = time.monotonic() + rng.uniform(EARLIEST_S, LATEST_S)
-        while time.monotonic() < end_s and child.poll() is None:
-            time.sleep(0.005)
-        n_killed += child.poll() is None
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-    return n_killed
+@dataclass
+class Dataset:
+    """The dataset `d` of a store, and how many rows it must have."""
+
+    store: Store
+    n_rows: int = 0
+
+    def judge(self, tally: Tally) -> None:
+        """Count what is lost, changed or doubled."""
+        import polars as pl
+
+        frame = open_version(self.store, "d").frame.select(pl.col("n").cast(pl.Int64), "text")
+        whole = frame.filter(pl.col("text") == "x" + pl.col("n").cast(pl.String))
+        n_distinct = whole["n"].n_unique()
+        right = whole["n"].is_between(0, self.n_rows - 1).all()
+        if n_distinct != self.n_rows or frame.height != self.n_rows or not right:
+            tally.odd.append(f"{self.n_rows} expected, {frame.height} there, {n_distinct} different and whole")
+        tally.n_lost += self.n_rows - n_distinct
+        tally.n_doubled += frame.height - n_distinct
+
+    def is_begun(self) -> bool:
+        """Whether a collection that was broken off has left steps to go on from."""
+        return any((self.store.root / "datasets" / "d" / "pending").glob("*/[0-9]*.json"))
+
+    def check_versions(self) -> None:
+        """Open and read every version that there is."""
+        for version in versions_of(self.store, "d"):
+            assert open_version(self.store, version).frame.height == version.n_rows
+
+    def kill(self, source: list[str], grow: Callable[[int, int], None], seed: int, **how: str) -> Tally:
+        """Kill collections of a source that grows by rows from one number up to another."""
+
+        def more() -> None:
+            grow(self.n_rows, self.n_rows + self.batch)
+            self.n_rows += self.batch
+
+        arguments = ["collect", *source, "--as", "d", "--store", str(self.store.root)]
+        tally = kill_often(Wright(**how), arguments, more, self.judge, seed=seed, is_begun=self.is_begun)
+        self.check_versions()
+        return tally
+
+    batch: int = N_ROWS
 
 
-def judged(store: Store, n_rows: int, n_killed: int) -> Found:
-    """Kills, whole versions, rows lost, rows doubled."""
-    counts = Counter(int(number) for number in open_version(store, "d").frame["n"])
-    for version in versions_of(store, "d"):
-        assert open_version(store, version).frame.height == version.n_rows
-    lost = sum(number not in counts for number in range(n_rows))
-    doubled = sum(count - 1 for count in counts.values())
-    return n_killed, len(versions_of(store, "d")), lost, doubled
-
-
-def files(folder: Path) -> Found:
+def files(folder: Path) -> Tally:
     """A folder into which files come."""
-    store, source, n_files = Store.open(folder / "s"), folder / "in", 0
+    source = folder / "in"
     source.mkdir()
 
-    def grow(number: int) -> None:
-        nonlocal n_files
-        for _ in range(20):
-            aside = source / f".{n_files}"
-            aside.write_text(f"n,text\n{n_files},{'x' * 40}\n")
-            aside.rename(source / f"{n_files:05d}.csv")
-            n_files += 1
+    def grow(first: int, after: int) -> None:
+        for number in range(first, after):
+            aside = source / f".{number}"
+            aside.write_text(f"n,text\n{number},x{number}\n")
+            aside.rename(source / f"{number:05d}.csv")
 
-    n_killed = killed(store, [str(source)], grow, 1)
-    assert begin(store, str(source)).wait(LONGEST_S) == 0
-    return judged(store, n_files, n_killed)
+    return Dataset(Store.open(folder / "s"), batch=N_FILES).kill([str(source)], grow, 1)
 
 
-def table(folder: Path) -> Found:
-    """A table of SQLite that grows, read by its key."""
-    store, path, n_rows = Store.open(folder / "s"), folder / "shop.db", 0
+def sqlite(folder: Path) -> Tally:
+    """A table of SQLite."""
+    path = folder / "shop.db"
     base = sqlite3.connect(path)
     base.execute("CREATE TABLE t (n INTEGER, moment INTEGER, text TEXT)")
 
-    def grow(number: int) -> None:
-        nonlocal n_rows
-        rows = [(n, n // 7, "x" * 30) for n in range(n_rows, n_rows + 40_000)]
-        base.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+    def grow(first: int, after: int) -> None:
+        base.executemany("INSERT INTO t VALUES (?, ?, ?)", [(n, n // N_TIES, f"x{n}") for n in range(first, after)])
         base.commit()
-        n_rows += len(rows)
 
-    arguments = [f"sqlite:///{path}", "--table", "t", "--cursor", "moment"]
-    n_killed = killed(store, arguments, grow, 2)
-    assert begin(store, *arguments).wait(LONGEST_S) == 0
-    return judged(store, n_rows, n_killed)
+    source = [f"sqlite:///{path}", "--table", "t", "--cursor", "moment"]
+    imported = f"adbc_driver_sqlite.dbapi,{_DATABASES},modelwright.collection.databases.sqlite"
+    return Dataset(Store.open(folder / "s")).kill(source, grow, 2, imported=imported, before=_SMALL_PARTS)
 
 
-def mqtt(folder: Path) -> Found:
-    """A broker to which a sensor publishes all the while."""
-    store, port, n_rows = Store.open(folder / "s"), free_port(), 6000
-    source = f"mqtt://127.0.0.1:{port}/plant/#"
-    stream = ["--stream", "{every: 0.3, rows: 100}"]
-    with mosquitto(folder / "broker", port):
-        assert begin(store, source, "--for", "1s").wait(LONGEST_S) == 0  # the broker knows the session from here on
-        client = publisher(port)
-        publishing = threading.Thread(target=publish, args=(client, range(n_rows), 0.008))
-        publishing.start()
-        n_killed = killed(store, [source, *stream], lambda number: None, 3)
-        publishing.join(LONGEST_S)
-        assert begin(store, source, *stream, "--for", "15s").wait(LONGEST_S) == 0
-        client.loop_stop()
-    return judged(store, n_rows, n_killed)
+def postgresql(folder: Path) -> Tally:
+    """A table of PostgreSQL."""
+    import adbc_driver_postgresql.dbapi as dbapi
+
+    with postgres() as address, dbapi.connect(address, autocommit=True) as base, base.cursor() as cursor:
+        cursor.execute("CREATE TABLE t (n bigint, moment timestamptz, text text)")
+
+        def grow(first: int, after: int) -> None:
+            moment = f"timestamptz '2024-01-01' + (n / {N_TIES}) * interval '1 second'"
+            rows = f"generate_series({first}, {after - 1}) AS n"
+            cursor.execute(f"INSERT INTO t SELECT n, {moment}, 'x' || n FROM {rows}")
+
+        source = [address, "--table", "t", "--cursor", "moment"]
+        imported = f"adbc_driver_postgresql.dbapi,{_DATABASES},modelwright.collection.databases.postgres"
+        return Dataset(Store.open(folder / "s")).kill(source, grow, 3, imported=imported, before=_SMALL_PARTS)
 
 
-def lines(folder: Path) -> Found:
-    """A device that sends lines to a socket."""
-    store, port, n_rows = Store.open(folder / "s"), free_port(), 60_000
-    arguments = [f"tcp://127.0.0.1:{port}", "--stream", "{every: 0.3, rows: 500, id: n}"]
-    device = Device(port, n_rows)
-    sending = threading.Thread(target=device.run, args=(lambda: False,))
-    sending.start()
-    n_killed = killed(store, arguments, lambda number: None, 4)
-    last = begin(store, *arguments)
-    sending.join(LONGEST_S)
-    time.sleep(5.0)
-    last.send_signal(signal.SIGINT)
-    last.wait(LONGEST_S)
-    return judged(store, n_rows, n_killed)
+def maria(folder: Path) -> Tally:
+    """A table of MariaDB."""
+    import pymysql
+
+    with mariadb() as address:
+        where = urlsplit(address)
+        base = pymysql.connect(host="127.0.0.1", port=where.port or 0, user="tester", password="open-sesame",
+                               database="shop", autocommit=True)  # fmt: skip
+        cursor = base.cursor()
+        cursor.execute("CREATE TABLE t (n bigint, moment datetime, text varchar(20))")
+
+        def grow(first: int, after: int) -> None:
+            moment = f"timestamp '2024-01-01' + INTERVAL (seq DIV {N_TIES}) SECOND"
+            cursor.execute(f"INSERT INTO t SELECT seq, {moment}, CONCAT('x', seq) FROM seq_{first}_to_{after - 1}")
+
+        source = [address, "--table", "t", "--cursor", "moment"]
+        imported = f"pymysql,{_DATABASES},modelwright.collection.databases.mariadb"
+        return Dataset(Store.open(folder / "s")).kill(source, grow, 4, imported=imported, before=_SMALL_PARTS)
 
 
-KINDS: dict[str, Callable[[Path], Found]] = {
-    "a folder, 20 new files before each kill": files,
-    "a SQLite table by a cursor with ties, 40,000 new rows before each kill": table,
-    "MQTT, a reading each 8 ms": mqtt,
-    "a line socket, as fast as lines are answered": lines,
+@contextmanager
+def site(rows: Callable[[], int]) -> Iterator[str]:
+    """A JSON API of rows that are numbered, page by page from a cursor on."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = {name: int(values[0]) for name, values in parse_qs(urlsplit(self.path).query).items()}
+            begin = asked.get("after", asked.get("since", 0) * N_TIES)
+            after = min(begin + PAGE_ROWS, rows())
+            items = [{"n": n, "moment": n // N_TIES, "text": f"x{n}"} for n in range(begin, after)]
+            body = dumps({"items": items, "next": f"/?after={after}" if after < rows() else None}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+
+
+def api(folder: Path) -> Tally:
+    """A JSON API."""
+    data = Dataset(Store.open(folder / "s"))
+    with site(lambda: data.n_rows) as address:
+        source = [address, "--api", "{rows: items, next: next, since_parameter: since}", "--cursor", "moment"]
+        return data.kill(source, lambda first, after: None, 5, imported="modelwright.collection.databases.api")
+
+
+KINDS: dict[str, Callable[[Path], Tally]] = {
+    f"a folder with {N_FILES} new files": files,
+    f"SQLite, a table by a cursor with ties, {N_ROWS:,} new rows": sqlite,
+    f"PostgreSQL, the same with moments, {N_ROWS:,} new rows": postgresql,
+    f"MariaDB, the same, {N_ROWS:,} new rows": maria,
+    f"a JSON API by a cursor with ties, {N_ROWS // PAGE_ROWS} new pages": api,
 }
 
 
 def measure() -> tuple[list[str], list[str]]:
-    made: list[Any] = [__doc__.partition("\n\n")[2].strip(), ""]
-    made += ["| source | killed while running | versions, all whole | lost | doubled |", "|---|---|---|---|---|"]
-    n_killed = n_wrong = 0
-    for what, run in KINDS.items():
-        with tempfile.TemporaryDirectory(prefix="kills-") as name:
-            found = run(Path(name))
-            rows = newest(Store.open(Path(name) / "s"), "d").n_rows
-        made.append(f"| {what} | {found[0]} times | {found[1]} | {found[2]} of {rows:,} | {found[3]} |")
-        n_killed, n_wrong = n_killed + found[0], n_wrong + found[2] + found[3]
+    """The table and its bars."""
+    return measured(KINDS, str(__doc__), "collecting")
+
+
+def measured(kinds: dict[str, Callable[[Path], Tally]], about: str, what: str) -> tuple[list[str], list[str]]:
+    """Every kind of work, one after another: a line each, and three bars for all."""
+    made, tallies = [about.partition("\n\n")[2].strip(), "", *HEAD], []
+    for name, run in kinds.items():
+        with tempfile.TemporaryDirectory(prefix="kills-") as folder:
+            tallies.append(run(Path(folder)))
+        made.append(tallies[-1].line(name))
         print(made[-1], flush=True)
-    return made, [bar(f"rows lost or doubled in {n_killed} kills", n_wrong, 0)]
+    bars = [
+        bar(f"{what}: kills in the work, least of a kind", min(one.n_kills for one in tallies), 100, at_least=True),
+        bar(f"{what}: lost in {sum(one.n_kills for one in tallies)} kills", sum(one.n_lost for one in tallies), 0),
+        bar(f"{what}: doubled", sum(one.n_doubled for one in tallies), 0),
+    ]
+    return made, bars

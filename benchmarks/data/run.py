@@ -32,6 +32,7 @@ PARTS = {
     "screening": Part("Damaged pictures", "benchmarks.data.screening:measure"),
     "denoising": Part("Noise of series", "benchmarks.data.denoising:measure"),
     "profile": Part("Table profile", "benchmarks.data.profile:measure"),
+    "coverage": Part("Coverage and bias", "benchmarks.data.coverage:measure"),
 }
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ class SourceSpec(Spec):
 
     source: str = Field(
         min_length=1,
-        description="path, pattern, folder, http(s) address, sqlite:/// or postgresql:// address, dataset:NAME@3",
+        description="path, pattern, folder, http(s) address, sqlite:/// or postgresql:// address, dataset:NAME@3, "
+        "hf:NAME:train, openml:61",
     )
     format: Format = Field("auto", description="what the file is; auto looks at its first bytes")
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="one character between cells")

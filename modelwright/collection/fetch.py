@@ -27,6 +27,9 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
     max_redirections = MAX_REDIRECTS
 
+    def __init__(self, trusted: frozenset[str] | None = None) -> None:
+        self._trusted = trusted
+
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
@@ -37,6 +40,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
                 f"`{shown(req.full_url)}` leads to `{shown(newurl)}`, which is not followed.",
                 hint="give the last address itself, if you trust it",
             )
+        if self._trusted is not None and urlsplit(newurl).netloc not in self._trusted:
+            _check_literal(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -58,8 +63,81 @@ def name_of(url: str) -> str:
     return shown(url)
 
 
-def fetch(url: str, *, max_bytes: int, timeout_s: float, tell: Callable[..., None]) -> Path:
+def opener_of(trusted: frozenset[str] | None) -> urllib.request.OpenerDirector:
+    """What follows addresses; with `trusted` hosts (`name:port`) it connects to no private address but theirs.
+
+    The address is looked at where it is connected to, so neither a redirect nor a name that changes leads inside.
+    """
+    if trusted is None:
+        return urllib.request.build_opener(_Redirects())
+    proxies = {urlsplit(proxy).netloc for proxy in urllib.request.getproxies().values()}
+    outside = trusted | proxies
+    return urllib.request.build_opener(_Redirects(outside), _PublicHTTP(outside), _PublicHTTPS(outside))
+
+
+class _PublicHTTP(urllib.request.HTTPHandler):
+    """http to public addresses and to trusted hosts."""
+
+    def __init__(self, trusted: frozenset[str]) -> None:
+        super().__init__()
+        self._trusted = trusted
+
+    def http_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(lambda host, **more: _bound(http.client.HTTPConnection(host, **more), host, self._trusted),
+                            req)  # fmt: skip
+
+
+class _PublicHTTPS(urllib.request.HTTPSHandler):
+    """https to public addresses and to trusted hosts."""
+
+    def __init__(self, trusted: frozenset[str]) -> None:
+        super().__init__()
+        self._trusted = trusted
+
+    def https_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(lambda host, **more: _bound(http.client.HTTPSConnection(host, **more), host, self._trusted),
+                            req)  # fmt: skip
+
+
+def _bound(connection: Any, host: str, trusted: frozenset[str]) -> Any:
+    if host not in trusted:
+        connection._create_connection = _to_public_address
+    return connection
+
+
+def _to_public_address(address: tuple[str, int], timeout: Any = None, source_address: Any = None) -> socket.socket:
+    """A connection to a host all of whose addresses are public."""
+    from modelwright.collection.web.addresses import is_public
+
+    host, port = address
+    found = [str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    if not found or not all(is_public(one) for one in found):
+        raise _private(host)
+    return socket.create_connection((found[0], port), timeout, source_address)
+
+
+def _check_literal(url: str) -> None:
+    from modelwright.collection.web.addresses import is_public, literal
+
+    host = urlsplit(url).hostname or ""
+    address = literal(host)
+    if address is not None and not is_public(address):
+        raise _private(host)
+
+
+def _private(host: str) -> UserError:
+    return UserError(
+        "collection.url_private", f"`{host}` is an address of a private network, to which a public hub led.",
+        hint="this is not followed; tell the hub",
+    )  # fmt: skip
+
+
+def fetch(
+    url: str, *, max_bytes: int, timeout_s: float, tell: Callable[..., None], trusted: frozenset[str] | None = None
+) -> Path:
     """Download to a scratch file. A cut connection is resumed with `Range`, five times at most.
+
+    With `trusted` hosts (`name:port`) private addresses are refused, but theirs (`collection.url_private`).
 
     Raises `collection.url` (no such host, refused), `collection.url_status`, `collection.url_timeout`,
     `collection.url_short`, `collection.url_size`, `collection.url_redirect`.
@@ -69,7 +147,7 @@ def fetch(url: str, *, max_bytes: int, timeout_s: float, tell: Callable[..., Non
     except ValueError as wrong:  # brackets that hold no address
         raise _unreachable(url, wrong) from wrong
     path.touch()
-    opener = urllib.request.build_opener(_Redirects())
+    opener = opener_of(trusted)
     mark, problem = "", UserError("collection.url", f"`{shown(url)}` could not be fetched.")
     for attempt in range(MAX_ATTEMPTS):
         if attempt:

@@ -44,16 +44,23 @@ def _marks(source: SourceSpec, seen: Callable[[Path], str], store: Store | None)
     return marks
 
 
+def _under(folder: Path, path: str, hub: str) -> str:
+    """The path from `folder`; of a hub it must still begin as a path does."""
+    made = str(folder / path)
+    return f"./{made}" if hub and not made.startswith((".", "/", "~")) else made
+
+
 def relative_to(spec: CollectSpec, folder: Path) -> CollectSpec:
     """The same sources with relative paths taken from `folder`.
 
     >>> relative_to(CollectSpec(sources="a.csv"), Path("data")).sources[0].source
     'data/a.csv'
     """
-    sources = [
-        source.but(source=str(folder / source.source))
-        if scheme_of(source.source) == "path" and not Path(source.source).expanduser().is_absolute()
-        else source
-        for source in spec.sources
-    ]
+    sources = []
+    for source in spec.sources:
+        hub = "hf:" if source.source.startswith(("hf:./", "hf:../")) else ""  # a folder in a hub's layout
+        path = source.source.removeprefix(hub)
+        is_path = hub or scheme_of(source.source) == "path"
+        is_relative = is_path and not Path(path).expanduser().is_absolute()
+        sources.append(source.but(source=f"{hub}{_under(folder, path, hub)}") if is_relative else source)
     return spec.but(sources=tuple(sources))

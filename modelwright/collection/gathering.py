@@ -205,6 +205,8 @@ def key_of(source: SourceSpec) -> str:
         if source.source.lower().startswith("sqlite"):
             return f"sqlite:///{sqlite_path(source.source).resolve()} {what}"
         return f"{without_password(source.source)} {what}"
+    if scheme == "hub":
+        return source.source
     from modelwright.collection.fetch import shown
 
     return re.sub(r"//[^@/]*@", "//", source.source) if scheme in ("stream", "crawl") else shown(source.source)
@@ -219,6 +221,10 @@ def channel_of(source: SourceSpec) -> Channel:
         from modelwright.collection.web.piece import read_new_site
 
         return read_new_site
+    if scheme == "hub":
+        from modelwright.collection.hubs import read_new_hub
+
+        return read_new_hub
     if scheme == "database":
         from modelwright.collection.databases import read_new_rows
 

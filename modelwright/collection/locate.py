@@ -13,7 +13,7 @@ from modelwright.core.errors import UserError
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
-def scheme_of(source: str) -> Literal["path", "web", "database", "dataset", "stream", "crawl"]:
+def scheme_of(source: str) -> Literal["path", "web", "database", "dataset", "stream", "crawl", "hub"]:
     """What kind of address a source is.
 
     >>> scheme_of("data/*.csv"), scheme_of("https://example.org/a.csv"), scheme_of("sqlite:///a.db")
@@ -27,6 +27,8 @@ def scheme_of(source: str) -> Literal["path", "web", "database", "dataset", "str
         return "stream"
     if source.startswith("crawl:"):
         return "crawl"
+    if source.startswith(("hf:", "openml:")):
+        return "hub"
     match = _SCHEME.match(source)
     if not match:
         return "path"

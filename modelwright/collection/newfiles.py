@@ -254,7 +254,8 @@ def replaced(task: Task, written: Written, state: Mapping[str, Any], piece: Piec
         return Step(skipped={"the same rows as before": written.n_rows})
     sha256, n_bytes = str(piece.about.get("sha256", "")), int(piece.about.get("bytes", 0) or 0)
     name = str(piece.about.get("name", task.key))
-    origin = Origin(name=name, n_rows=written.n_rows, sha256=sha256, n_bytes=n_bytes)
+    where = piece.about.get("where", {})
+    origin = Origin(name=name, n_rows=written.n_rows, sha256=sha256, n_bytes=n_bytes, where=where)
     arrival = Arrival(source=task.key, origins=(origin,), written=written, known=piece.known)
     told = (f"read whole again, and it has changed: {sum(line['n_rows'] for line in before):,} rows are replaced",)
     return Step(arrivals=(arrival,), gone=_gone(task, before), state={**state, "content": content},

@@ -67,6 +67,11 @@ def read_source(source: SourceSpec, around: Surroundings) -> Iterator[Piece]:
 
         yield crawl_once(source, around)
         return
+    if scheme == "hub":
+        from modelwright.collection.hubs import read_hub
+
+        yield read_hub(source, around)
+        return
     if scheme == "database":
         from modelwright.collection.sql import read_database
 

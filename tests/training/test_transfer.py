@@ -39,8 +39,13 @@ def reviews(path: Path, n: int = 160) -> Path:
 
 
 def bert(folder: Path, texts: list[str]) -> Path:
-    tokens = tokenizers.BertWordPieceTokenizer(lowercase=True)
-    tokens.train_from_iterator(texts, vocab_size=200, min_frequency=1, show_progress=False)
+    letters = sorted({letter for text in texts for letter in text.lower() if letter != " "})
+    words = sorted({word for text in texts for word in text.lower().replace(",", "").split() if word.isalpha()})
+    # listed, not learnt: which of equally frequent pieces a trainer takes differs from run to run
+    pieces = dict.fromkeys(
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{x}" for x in letters), *words]
+    )
+    tokens = tokenizers.BertWordPieceTokenizer(vocab={piece: k for k, piece in enumerate(pieces)}, lowercase=True)
     marks = [("[SEP]", tokens.token_to_id("[SEP]")), ("[CLS]", tokens.token_to_id("[CLS]"))]
     tokens._tokenizer.post_processor = tokenizers.processors.BertProcessing(*marks)
     config = transformers.BertConfig(
