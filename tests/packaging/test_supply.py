@@ -25,27 +25,7 @@ from modelwright.packaging.supply import write_docker, write_systemd
 from modelwright.testing.packages import raw_rows, tiny_package
 from modelwright_runtime import load
 
-RUNTIME = Path(__file__).resolve().parents[2] / "runtime"
 TOKEN = "sixteen-letters-and-more"
-
-
-@pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An interpreter whose environment holds the wheel of `runtime/` and what that asks for, nothing of training."""
-    folder = tmp_path_factory.mktemp("deployed")
-    source, home = folder / "source", folder / "venv"
-    shutil.copytree(RUNTIME, source, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__", "build"))
-    uv = shutil.which("uv")
-    flag = "--without-pip" if uv else "--clear"
-    subprocess.run([sys.executable, "-m", "venv", flag, str(home)], check=True, timeout=120)
-    interpreter = home / "bin" / "python"
-    install = [uv, "pip", "install", "-q", "--python", str(interpreter)] if uv else [
-        str(interpreter), "-m", "pip", "install", "-q"
-    ]  # fmt: skip
-    done = subprocess.run([*install, str(source)], capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode:
-        pytest.skip(f"the runtime cannot be installed here: {done.stderr.strip()[-300:]}")
-    return interpreter
 
 
 @pytest.fixture(scope="module")
@@ -93,14 +73,16 @@ def unit(place: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["docker", "systemd"])
-def test_the_very_command_serves_with_the_runtime_alone(tmp_path: Path, package: Path, python: Path, kind: str) -> None:
+def test_the_very_command_serves_with_the_runtime_alone(
+    tmp_path: Path, package: Path, runtime_alone: Path, kind: str
+) -> None:
     place = tmp_path / "deploy"
     (write_docker if kind == "docker" else write_systemd)(package, place)
     command = (entry if kind == "docker" else unit)(place)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [str(python), *(str(port) if word == "8000" else word for word in command[1:])]
+    command = [str(runtime_alone), *(str(port) if word == "8000" else word for word in command[1:])]
     (tmp_path / "token").write_text(TOKEN + "\n")
     for path in [place, *place.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)  # it needs to write nowhere
@@ -116,7 +98,7 @@ def test_the_very_command_serves_with_the_runtime_alone(tmp_path: Path, package:
         assert told == load(package).predict(raw_rows(3)).prediction.tolist()
         if kind == "docker":
             check = json.loads(dict(instructions((place / "Dockerfile").read_text()))["HEALTHCHECK"].split("CMD ")[1])
-            healthy = [str(python), *(word.replace(":8000", f":{port}") for word in check[1:])]
+            healthy = [str(runtime_alone), *(word.replace(":8000", f":{port}") for word in check[1:])]
             assert subprocess.run(healthy, timeout=10, check=False).returncode == 0
     for path in [place, *place.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)

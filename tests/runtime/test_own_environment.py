@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
-
-import pytest
 
 from modelwright.packaging import package
 from modelwright.testing.media import media_training
@@ -18,50 +14,20 @@ from modelwright.testing.packages import raw_rows
 from modelwright_runtime.model import load
 from modelwright_runtime.signature import Task
 
-RUNTIME = Path(__file__).resolve().parents[2] / "runtime"
 MAX_PACKAGES, MAX_MB = 15, 200
 TRAINING = ("polars", "sklearn", "lightgbm", "onnx", "modelwright", "scipy", "pandas", "pydantic")
-
-
-@pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of a fresh environment that holds only `runtime/`."""
-    folder = tmp_path_factory.mktemp("own")
-    source = folder / "source"
-    shutil.copytree(RUNTIME, source, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__", "build"))
-    home, uv = folder / "venv", shutil.which("uv")
-    run([sys.executable, "-m", "venv", "--without-pip" if uv else "--clear", str(home)])
-    interpreter = home / "bin" / "python"
-    install = (
-        [uv, "pip", "install", "--python", str(interpreter)] if uv else [str(interpreter), "-m", "pip", "install", "-q"]
-    )
-    done = subprocess.run([*install, str(source)], capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode:
-        words = (
-            "connection",
-            "resolve host",
-            "name resolution",
-            "timed out",
-            "dns error",
-            "error sending request",
-            "no matching distribution",
-        )
-        if any(word in done.stderr.lower() for word in words):
-            pytest.skip(f"the package registry cannot be reached: {done.stderr.strip()[-300:]}")
-        pytest.fail(done.stderr[-2000:])
-    return interpreter
 
 
 def run(command: list[str]) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
-def test_it_is_small(python: Path) -> None:
+def test_it_is_small(runtime_alone: Path) -> None:
     program = (
         "import importlib.metadata as m, json, sys; "
         "print(json.dumps([sys.prefix, sorted({d.name for d in m.distributions()})]))"
     )
-    prefix, names = json.loads(run([str(python), "-c", program]))
+    prefix, names = json.loads(run([str(runtime_alone), "-c", program]))
     own = [name for name in names if name not in ("pip", "setuptools")]
     assert "modelwright-runtime" in own
     assert len(own) <= MAX_PACKAGES, own
@@ -72,21 +38,35 @@ def test_it_is_small(python: Path) -> None:
     assert 1 < size_mb < MAX_MB
 
 
-def test_no_training_library_is_there(python: Path) -> None:
+def test_no_training_library_is_there(runtime_alone: Path) -> None:
     program = f"import importlib.util as u; print([n for n in {TRAINING!r} if u.find_spec(n)])"
-    assert run([str(python), "-I", "-c", program]).strip() == "[]"
+    assert run([str(runtime_alone), "-I", "-c", program]).strip() == "[]"
 
 
-def test_it_predicts_the_same(python: Path, packages: dict[str, Path], tmp_path: Path) -> None:
+def test_it_predicts_the_same(runtime_alone: Path, packages: dict[str, Path], tmp_path: Path) -> None:
     source, target = tmp_path / "rows.jsonl", tmp_path / "answers.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in raw_rows(50)))
     for path in packages.values():
-        run([str(python), "-I", "-m", "modelwright_runtime", "predict", str(path), str(source), "-o", str(target)])
+        run(
+            [
+                str(runtime_alone),
+                "-I",
+                "-m",
+                "modelwright_runtime",
+                "predict",
+                str(path),
+                str(source),
+                "-o",
+                str(target),
+            ]
+        )
         given = [json.loads(line) for line in target.read_text().splitlines()]
         assert given == load(path).predict(raw_rows(50)).rows()
 
 
-def test_series_and_texts_need_nothing_more_and_pictures_say_what_they_need(python: Path, tmp_path: Path) -> None:
+def test_series_and_texts_need_nothing_more_and_pictures_say_what_they_need(
+    runtime_alone: Path, tmp_path: Path
+) -> None:
     for kind, task in (("series", "forecast"), ("text", "multiclass"), ("image", "multiclass")):
         due = Task(kind=task, target="t", classes=() if task == "forecast" else ("a", "b"), horizon=3)
         trained, cleaned = media_training([kind], [due])
@@ -94,7 +74,17 @@ def test_series_and_texts_need_nothing_more_and_pictures_say_what_they_need(pyth
         source, target = tmp_path / "rows.jsonl", tmp_path / "answers.jsonl"
         rows = load(path).facts["golden"]["rows"][:8]
         source.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        command = [str(python), "-I", "-m", "modelwright_runtime", "predict", str(path), str(source), "-o", str(target)]
+        command = [
+            str(runtime_alone),
+            "-I",
+            "-m",
+            "modelwright_runtime",
+            "predict",
+            str(path),
+            str(source),
+            "-o",
+            str(target),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         if kind == "image":
             assert done.returncode == 2 and "modelwright-runtime[media]" in done.stderr
@@ -104,9 +94,9 @@ def test_series_and_texts_need_nothing_more_and_pictures_say_what_they_need(pyth
         assert given == json.loads(json.dumps(load(path).predict(rows).rows()))
 
 
-def test_it_serves_the_same(python: Path, packages: dict[str, Path]) -> None:
+def test_it_serves_the_same(runtime_alone: Path, packages: dict[str, Path]) -> None:
     path = packages["binary"]
-    command = [str(python), "-I", "-m", "modelwright_runtime", "serve", str(path), "--port", "0"]
+    command = [str(runtime_alone), "-I", "-m", "modelwright_runtime", "serve", str(path), "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
