@@ -352,15 +352,11 @@ class _hub_errors:  # noqa: N801 - used as a context, as `guarded` is
         pass
 
     def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
-        import pyarrow as pa
-
         if problem is None or isinstance(problem, UserError):
             return
         module = type(problem).__module__.split(".")[0]
-        of_library = module in ("datasets", "huggingface_hub", "httpx", "fsspec", "requests", "pandas")
-        if of_library or isinstance(
-            problem, OSError | ValueError | RuntimeError | TypeError | KeyError | pa.ArrowException
-        ):
+        of_library = module in ("datasets", "huggingface_hub", "httpx", "fsspec", "requests", "pandas", "pyarrow")
+        if of_library or isinstance(problem, OSError | ValueError | RuntimeError | TypeError | KeyError):
             raise UserError(
                 "collection.hub", f"`{self.name}` cannot be read: {one_line(problem)}.",
                 hint="check name, revision, configuration and split, and whether this machine reaches the hub",
