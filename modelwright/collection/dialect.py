@@ -49,7 +49,7 @@ def is_number(cell: str) -> bool:
     [True, True, True, True, True, False, False, False]
     """
     text = cell.strip()
-    return any(mark.isdigit() for mark in text) and bool(_NUMBER.match(text))
+    return bool(_NUMBER.match(text)) and any(mark.isdigit() for mark in text)
 
 
 def split_rows(lines: list[str], dialect: Dialect) -> list[list[str]]:

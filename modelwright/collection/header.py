@@ -51,8 +51,9 @@ def _vote(cell: str, values: list[str]) -> tuple[float, str]:
     """Log-likelihood ratio of "this cell is a name" to "this cell is a value", and the reason."""
     if not values or not cell:
         return 0.0, ""
-    n = len(values)
-    share_numbers = sum(is_number(value) for value in values) / n
+    n, counts = len(values), Counter(values)
+    words = [value for value in counts if not is_number(value)]
+    share_numbers = 1 - sum(counts[value] for value in words) / n
     if is_number(cell) and share_numbers > 0.5:
         return max(-MOST, math.log(NAME_LIKE_DATA / share_numbers)), f"{cell!r} stands above numbers like it"
     if cell.casefold() in MISSING:
@@ -60,10 +61,8 @@ def _vote(cell: str, values: list[str]) -> tuple[float, str]:
     told = cell if len(cell) <= 40 else f"{cell[:40]}..."
     if len(cell) > LONGEST_NAME or cell.count(" ") > MOST_BLANKS:
         return -MOST / 2, f"{told!r} is longer than names are"
-    counts = Counter(values)
     if cell in counts:
         return -MOST, f"{told!r} is a value of its column"
-    words = [value for value in counts if not is_number(value)]
     n_once = sum(counts[value] == 1 for value in words)
     chance = min(1.0, (n_once + 0.5) / (n + 0.5)) if n_once else 0.5 / (n + 0.5)
     if share_numbers > 0.5:

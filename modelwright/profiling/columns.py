@@ -27,7 +27,10 @@ def column_profile(values: pl.Series, column: Column) -> ColumnProfile:
     >>> found.n_missing, found.n_distinct, found.top[0], found.numbers.quantiles[4]
     (1, 2, ('2', 2), 2.0)
     """
-    present = values.alias("cell").drop_nulls()  # a name such as ^x$ would be read as a pattern
+    values = values.alias("cell")
+    if values.dtype.is_float():
+        values = values.fill_nan(None)
+    present = values.drop_nulls()  # a name such as ^x$ would be read as a pattern
     facts: dict[str, Any] = {"n_distinct": None}
     if column.kind in ("number", "datetime"):
         facts = _ordered(present, column.kind)
@@ -68,15 +71,15 @@ def moment(seconds: float) -> str:
 def _ordered(present: pl.Series, kind: str) -> dict[str, Any]:
     """Numbers, and dates as seconds: all from one sort."""
     import numpy as np
+    import polars as pl
 
     told: Callable[[float], str] = plainly
     if kind == "datetime":
-        values, told = present.dt.timestamp("us").to_numpy() / 1e6, moment
-    else:
-        values = present.to_numpy()
+        present, told = present.dt.timestamp("us").cast(pl.Float64) / 1e6, moment
+    values = present.to_numpy()
     if not len(values):
         return {"n_distinct": 0}
-    ordered = np.sort(values)
+    ordered = present.sort().to_numpy()
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     counts = np.diff(starts, append=len(ordered))
     top = _commonest(counts)
