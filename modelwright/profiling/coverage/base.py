@@ -205,8 +205,10 @@ def _shares(reference: Shares | Dataset | None) -> dict[str, dict[str, float]]:
 
 
 def _other_column(reference: Shares | Dataset | None, name: str) -> Any:
+    from modelwright.profiling.coverage.groups import columns_of
+
     is_there = isinstance(reference, Dataset) and name in reference.schema
-    return reference.frame[name] if is_there else None  # type: ignore[union-attr]
+    return columns_of(reference, [name])[name] if is_there else None  # type: ignore[arg-type]
 
 
 def _margins(
@@ -274,10 +276,14 @@ def _classes(
     """Rows of each class, overall and in each group; nothing for a number or a target of many values."""
     import numpy as np
 
-    from modelwright.profiling.coverage.groups import SAFE, Grouping, by_frequency, code, texts_of
+    from modelwright.profiling.coverage.groups import SAFE, Grouping, by_frequency, code, columns_of, texts_of
     from modelwright.profiling.coverage.skews import MOST_CLASSES
 
-    if not target or not (values := data.frame[target].alias(SAFE)).drop_nulls().len() or values.dtype.is_nested():
+    if (
+        not target
+        or not (values := columns_of(data, [target])[target].alias(SAFE)).drop_nulls().len()
+        or values.dtype.is_nested()
+    ):
         return {}, ()
     if values.dtype.is_temporal() or (values.dtype.is_numeric() and values.drop_nulls().n_unique() > 2):
         return {}, ()
@@ -300,12 +306,12 @@ def _classes(
 
 def _by_source(data: Dataset, asked: _Asked, outcomes: Sequence[Any]) -> tuple[Drift | None, tuple[Skew, ...]]:
     """Drift by source, and the rates of labels and gaps by source (a family of tests of its own)."""
-    from modelwright.profiling.coverage.groups import cross, group
+    from modelwright.profiling.coverage.groups import columns_of, cross, group
     from modelwright.profiling.coverage.skews import decide, skews_of
     from modelwright.profiling.coverage.sources import drift
 
     if asked.source is None:
         return None, ()
     found = drift(data, asked.source, target=asked.target, seed=asked.seed)
-    crossed = cross(data, [group(data.frame[asked.source])])
+    crossed = cross(data, [group(columns_of(data, [asked.source])[asked.source])])
     return found, decide(skews_of(crossed, outcomes, least_rows=asked.least_rows, pairs=False))

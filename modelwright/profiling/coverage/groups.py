@@ -303,11 +303,28 @@ def code(values: pl.Series, grouping: Grouping) -> np.ndarray:
     return coded.fill_null(n_levels).to_numpy()
 
 
+def columns_of(data: Dataset, names: Iterable[str], *, gaps: bool = False) -> pl.DataFrame:
+    """These columns in memory, and of a larger table nothing else; with `gaps` only whether each cell is missing."""
+    import polars as pl
+    from polars import selectors
+
+    names = list(dict.fromkeys(names))
+    if not names:
+        return pl.DataFrame()
+    if "frame" in vars(data):
+        held = [data.frame[name] for name in names]
+        return pl.DataFrame([one.alias(SAFE).is_null().alias(one.name) for one in held] if gaps else held)
+    chosen = selectors.by_name(*names)  # a name such as ^x$ is no pattern here
+    found: pl.DataFrame = data.table.select(chosen.is_null() if gaps else chosen).collect(engine="streaming")
+    return found
+
+
 def cross(data: Dataset, groupings: Sequence[Grouping]) -> Crossed:
     """Rows by all groupings at once."""
     import numpy as np
 
-    codes = [code(data.frame[grouping.column], grouping) for grouping in groupings]
+    frame = columns_of(data, (grouping.column for grouping in groupings))
+    codes = [code(frame[grouping.column], grouping) for grouping in groupings]
     key = np.zeros(data.n_rows, dtype=np.int64)
     keys = np.zeros((0, 0), dtype=np.int64)
     for place, (grouping, column) in enumerate(zip(groupings, codes, strict=True)):
@@ -333,7 +350,7 @@ def groupings_of(
         if name not in data.schema:
             raise UserError("coverage.group", f"there is no column {name!r} to make groups by.",
                             hint=nearest(name, data.schema.names))  # fmt: skip
-        values, other = data.frame[name], more(name)
+        values, other = columns_of(data, [name])[name], more(name)
         levels: Sequence[str] = stated.get(name, ())
         if other is not None and values.dtype == pl.String:
             levels = sorted(by_frequency(other.alias(SAFE).cast(pl.String))[:MOST_LEVELS])

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
-from modelwright.profiling.coverage.groups import NOT_STATED, OTHER, SAFE, by_frequency, texts_of
+from modelwright.profiling.coverage.groups import NOT_STATED, OTHER, SAFE, by_frequency, columns_of, texts_of
 from modelwright.profiling.coverage.proportions import difference, false_discoveries, two_sided
 
 if TYPE_CHECKING:
@@ -72,19 +72,19 @@ def outcomes_of(data: Dataset, target: str | None) -> tuple[tuple[Outcome, ...],
     import numpy as np
 
     made: dict[bytes, Outcome] = {}
-    frame, everything = data.frame, np.ones(data.n_rows, dtype=bool)
+    everything = np.ones(data.n_rows, dtype=bool)
     unseen = (*data.schema.of_role("id"), *data.schema.of_role("ignored"))  # no model sees them
-    for name in (name for name in data.schema.names if name not in unseen):
-        values = frame[name].alias(SAFE)
-        if not 0 < values.null_count() < data.n_rows:
+    gaps = columns_of(data, (name for name in data.schema.names if name not in unseen), gaps=True)
+    for name in gaps.columns:
+        hit = gaps[name].to_numpy()
+        if not 0 < hit.sum() < data.n_rows:
             continue
-        hit = values.is_null().to_numpy()
         key = hit.tobytes()
         if key in made:
             made[key] = replace(made[key], about=f"{made[key].about}, {name}")
         else:
             made[key] = Outcome(kind="missing", about=name, hit=hit, there=everything)
-    labels, told = _labels(frame[target], target) if target else ((), "")
+    labels, told = _labels(columns_of(data, [target])[target], target) if target else ((), "")
     return (*labels, *made.values()), told
 
 

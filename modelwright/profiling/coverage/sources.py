@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from modelwright.core.data import ROW_ID, Column, Dataset, Schema
 from modelwright.core.errors import UserError, nearest
 from modelwright.core.rng import stream, stream_seed
-from modelwright.profiling.coverage.groups import SAFE, by_frequency, texts_of
+from modelwright.profiling.coverage.groups import SAFE, by_frequency, columns_of, texts_of
 from modelwright.profiling.coverage.proportions import false_discoveries
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 SOURCE = "_source"
 MOST_SOURCES, MOST_BINS, LEAST_ROWS = 12, 20, 30
 MOST_ROWS = 10_000
-MOST_COLUMNS = 100
+MOST_COLUMNS, MOST_LOOKED = 100, 200_000
+WHOLE = ("image", "audio", "series", "boxes", "mask", "labels")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,8 @@ def drift(data: Dataset, source: str, *, target: str | None = None, seed: int = 
 
     Numbers and dates are cut at the deciles of all rows, other columns at their 20 most frequent levels; texts are
     compared by length. All columns' tests together are held to 5 % false discoveries. Only columns that a model may see
-    are looked at, the target not. Raises `UserError("coverage.source")` for fewer than two sources of 30 rows.
+    are looked at, the target not; of more than 200,000 rows so many, spread over the table. Raises
+    `UserError("coverage.source")` for fewer than two sources of 30 rows.
 
     References: Lin (1991) on the Jensen-Shannon divergence; Lopez-Paz & Oquab (2017), "Revisiting classifier two-sample
     tests".
@@ -107,13 +109,15 @@ def drift(data: Dataset, source: str, *, target: str | None = None, seed: int = 
     """
     import numpy as np
 
-    names, codes = _sources(data, source)
-    role_of = {column.name: column.role for column in data.schema.columns}
-    looked = [
-        name for name, role in role_of.items() if role in ("feature", "protected") and name not in (source, target)
-    ]
-    looked = [name for name in looked if _binnable(data.frame[name])][:MOST_COLUMNS]
-    tables = {name: _table(_bins(data.frame[name]), codes, len(names)) for name in looked}
+    if source not in data.schema:
+        raise UserError("coverage.source", f"there is no column {source!r} that says where a row came from.",
+                        hint=nearest(source, data.schema.names))  # fmt: skip
+    wanted = [name for name in data.schema.features if name not in (source, target)]
+    wanted = [name for name in wanted if data.schema[name].kind not in WHOLE][:MOST_COLUMNS]
+    frame = columns_of(_at_most(data, MOST_LOOKED), [source, *wanted])
+    names, codes = _sources(frame[source])
+    looked = [name for name in wanted if _binnable(frame[name])]
+    tables = {name: _table(_bins(frame[name]), codes, len(names)) for name in looked}
     found = [_column(name, table, names) for name, table in tables.items()]
     q = false_discoveries([one.p for one in found])
     columns = tuple(
@@ -121,19 +125,26 @@ def drift(data: Dataset, source: str, *, target: str | None = None, seed: int = 
         for one, level in zip(found, q, strict=True)
     )
     rows = dict(zip(names, np.bincount(codes[codes >= 0], minlength=len(names)).tolist(), strict=True))
-    auc, low, by, n = _told_apart(data.frame, looked, codes, seed) if looked else (None, None, (), 0)
+    auc, low, by, n = _told_apart(frame, looked, codes, seed) if looked else (None, None, (), 0)
     ordered = tuple(sorted(columns, key=lambda one: (not one.found, -one.psi)))
     return Drift(column=source, rows=rows, columns=ordered, auc=auc, low=low, by=by, n_rows=n)
 
 
-def _sources(data: Dataset, source: str) -> tuple[list[str], np.ndarray]:
+def _at_most(data: Dataset, n_rows: int) -> Dataset:
+    """The table, or of a larger one about so many rows that are spread over it, the same ones every time."""
+    import polars as pl
+
+    if data.n_rows <= n_rows:
+        return data
+    spread = (pl.col(ROW_ID) * 2_654_435_761) % 2**32  # Knuth's multiplicative hash: no period that rows may have
+    return Dataset(data.table.filter(spread < int(2**32 * n_rows / data.n_rows)), data.schema, n_rows)
+
+
+def _sources(values: pl.Series) -> tuple[list[str], np.ndarray]:
     """The sources with enough rows, most rows first, and each row's place among them (-1: of none)."""
     import polars as pl
 
-    if source not in data.schema:
-        raise UserError("coverage.source", f"there is no column {source!r} that says where a row came from.",
-                        hint=nearest(source, data.schema.names))  # fmt: skip
-    texts = texts_of(data.frame[source])
+    source, texts = values.name, texts_of(values)
     counted = texts.drop_nulls().value_counts(sort=True).sort(["count", SAFE], descending=[True, False])
     names: list[str] = counted.filter(counted["count"] >= LEAST_ROWS)[SAFE].to_list()[:MOST_SOURCES]
     if len(names) < 2:
