@@ -160,13 +160,13 @@ def _looked_at(data: Dataset, crossed: Crossed, asked: _Asked) -> Coverage:
     from modelwright.profiling.coverage.weighting import rake
 
     groupings = crossed.groupings
+    found = uncovered(crossed, least_rows=asked.least_rows) if groupings else None
     outcomes, told = outcomes_of(data, asked.target)
     tests = skews_of(crossed, outcomes, least_rows=asked.least_rows) if groupings else []
     tests += share_skews(crossed, asked.margins)
     if asked.reference is not None:
         tests += pair_skews(crossed, asked.reference, least_rows=asked.least_rows)
     decided = decide(tests)
-    found = uncovered(crossed, least_rows=asked.least_rows) if groupings else None
     plan, least = plan_of(found, crossed) if found is not None else ((), 0)
     classes, by_group = _classes(data, crossed, asked.target)
     needs = (

@@ -172,7 +172,7 @@ def test_rows_collected_as_planned_cover_every_pattern(frame: pl.DataFrame) -> N
 
 def test_too_many_intersections_are_refused_before_they_are_counted() -> None:
     rng = np.random.default_rng(0)
-    data = data_of(**{f"c{k}": rng.integers(0, 20, 3000).astype(str).tolist() for k in range(12)})
+    data = data_of(**{f"c{k}": rng.integers(0, 20, 1500).astype(str).tolist() for k in range(12)})
     with pytest.raises(UserError, match="coverage.size"):
         coverage(data, list(data.schema.names))
 
