@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 PREFIX = "hf:"
 PLAIN = ("parquet", "csv", "json", "imagefolder", "audiofolder")
+CARDS = ("README.md", ".huggingface.yaml")
 ROWS_AT_ONCE = 1 << 13
 FILES_AT_ONCE = 1 << 7
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
@@ -141,7 +142,7 @@ class _Local:
 
     def cards(self) -> list[str]:
         """The texts in which a dataset says where its files are."""
-        found = [self.root / name for name in ("README.md", ".huggingface.yaml")]
+        found = [self.root / name for name in CARDS]
         return [path.read_text(encoding="utf-8", errors="replace") for path in found if path.is_file()]
 
     def check_files(self, files: list[str], around: Surroundings) -> None:
@@ -163,7 +164,7 @@ class _Remote:
     commit: str
     n_bytes: int
     about: Mapping[str, Any]
-    card: str
+    texts: tuple[str, ...]
 
     @classmethod
     def of(cls, address: Address, around: Surroundings) -> _Remote:
@@ -172,15 +173,14 @@ class _Remote:
             info = hub.HfApi().dataset_info(address.name, revision=address.revision, files_metadata=True,
                                             timeout=around.timeout_s)  # fmt: skip
             names = {file.rfilename for file in info.siblings or ()}
-            card = ""
-            if "README.md" in names:
-                path = hub.hf_hub_download(address.name, "README.md", repo_type="dataset", revision=info.sha,
-                                           cache_dir=scratch_path())  # fmt: skip
-                card = Path(path).read_text(encoding="utf-8", errors="replace")
-        said = dict(info.card_data or {}) if info.card_data is not None else {}
+            get, cache = hub.hf_hub_download, scratch_path()
+            paths = [get(info.id, name, repo_type="dataset", revision=info.sha, cache_dir=cache)
+                     for name in CARDS if name in names]  # fmt: skip
+        texts = tuple(Path(path).read_text(encoding="utf-8", errors="replace") for path in paths)
+        said = info.card_data.to_dict() if info.card_data is not None else {}
         about = {"revision": info.sha, "licence": str(said.get("license") or "")[:200]}
         n_bytes = sum(int(file.size or 0) for file in info.siblings or ())
-        return cls(info.id, str(info.sha), n_bytes, about, card)
+        return cls(info.id, str(info.sha), n_bytes, about, texts)
 
     @property
     def mark(self) -> str:
@@ -197,7 +197,7 @@ class _Remote:
 
     def cards(self) -> list[str]:
         """The texts in which a dataset says where its files are."""
-        return [self.card] if self.card else []
+        return list(self.texts)
 
     def check_files(self, files: list[str], around: Surroundings) -> None:
         """The sizes of remote files are checked while they are read."""

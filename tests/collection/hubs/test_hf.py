@@ -1,5 +1,5 @@
-"""`hf:` on local folders that the `datasets` library itself wrote. The hub is reached by no test: what asks it for a
-revision and streams its files is the same library, on other addresses."""
+"""`hf:` on local folders that the `datasets` library itself wrote, and on a hub on loopback (the real one is reached by
+no test)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import gzip
 import io
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from modelwright.collection.hubs.hf import address_of
 from modelwright.collection.versions import open_version
 from modelwright.core.errors import UserError
 from modelwright.core.store import Store
+from tests.collection.hubs.hf_server import COMMIT, hub
 
 
 def png(side: int) -> bytes:
@@ -209,3 +212,45 @@ def test_bombs_and_broken_files(tmp_path: Path) -> None:
 
 def test_the_hub_out_of_reach_is_told() -> None:
     assert code_of("hf:stanfordnlp/imdb").startswith("collection.hub ")
+
+
+FROM_A_HUB = """
+import json, sys
+from modelwright import collect
+from modelwright.collection.base import CollectSpec
+from modelwright.collection.gathering import gather
+from modelwright.core.errors import UserError
+from modelwright.core.store import Store
+
+def told(source):
+    try:
+        return collect(source).frame.height
+    except UserError as problem:
+        return problem.code
+
+store, spec = Store.open(sys.argv[1]), CollectSpec(sources="hf:org/tea@main:train")
+first, again = gather(spec, "tea", store=store), gather(spec, "tea", store=store)
+data = collect("hf:org/tea")
+print(json.dumps({
+    "versions": [first.version.label, again.version.label, again.is_new], "rows": data.frame.rows(),
+    "origin": data.origin["sources"][0], "codes": [told("hf:org/" + name) for name in ("nope", "tea@v9", "evil")],
+}))
+"""
+
+
+def test_a_commit_of_a_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    held = io.BytesIO()
+    datasets.Dataset.from_dict({"leaf": ["green", "black"]}).to_parquet(held)
+    files = {"train-00000-of-00001.parquet": held.getvalue(), "test-00000-of-00001.parquet": held.getvalue()}
+    outside = b"---\nconfigs:\n- {config_name: a, data_files: 'file:///etc/passwd'}\n---\n"
+    with hub({"org/tea": files, "org/evil": {**files, "README.md": outside}}) as address:
+        env = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
+        made = subprocess.run([sys.executable, "-c", FROM_A_HUB, str(tmp_path / "store")], env=env, cwd=tmp_path,
+                              check=False, capture_output=True, text=True, timeout=120)  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    told = json.loads(made.stdout)
+    assert told["versions"] == ["tea@1", "tea@1", False]
+    assert told["rows"] == [[0, "green", "train"], [1, "black", "train"], [2, "green", "test"], [3, "black", "test"]]
+    assert (told["origin"]["revision"], told["origin"]["licence"]) == (COMMIT, "cc0-1.0")
+    assert told["codes"] == ["collection.hub", "collection.hub", "collection.hub_path"]
