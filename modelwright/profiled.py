@@ -42,7 +42,9 @@ def profile_command(arguments: list[str], terminal: Terminal, parser: Parser) ->
     found = _profile(cleaned, options, terminal)
     groups = covered.look(cleaned, options, store, terminal)
     out = _page(found, options, cleaned, groups)
-    _tell(found, out, options, terminal, round(time.perf_counter() - began, 3), groups)
+    seconds = round(time.perf_counter() - began, 3)
+    terminal.watch({"stage": "profiling", "event": "end", "cached": False, "seconds": seconds})
+    _tell(found, out, options, terminal, seconds, groups)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +85,7 @@ def _page(found: Profile, options: argparse.Namespace, cleaned: Cleaned, groups:
 
     name = name_of(options.source)
     here = [Path(one["name"]) for one in cleaned.raw.origin.get("sources", ()) if one.get("name")]
-    folder = next((path.parent for path in here if path.exists()), Path())
+    folder = here[0].parent if len(here) == 1 and here[0].is_file() else Path()
     out = Path(options.out) if options.out else folder / f"{name}.profile.html"
     if any(path.exists() and path.resolve() == out.resolve() for path in here) or out.suffix not in (".html", ".htm"):
         raise UserError("profile.output", f"`--out` must be a page that ends in .html; got {str(out)!r}.")
@@ -113,15 +115,18 @@ def _tell(
     terminal.text(f"table     {found.n_rows:,} rows x {len(found.columns):,} columns: {words.kinds(found)}")
     terminal.text(f"          {share} of cells missing, {found.n_repeated:,} rows repeat an earlier one")
     if found.target:
-        terminal.text(f"target    {words.target_line(found)}")
+        terminal.text(f"target    {_plain(words.target_line(found))}")
     _columns(found, terminal)
     _alerts(found.alerts, terminal)
     if groups is not None:
         covered.tell(groups, terminal)
     terminal.text(f"{words.looked(found)}   {seconds:.1f} s")
     terminal.text(f"page      {out}")
-    if not found.target:
-        terminal.text(f"next      wright profile {options.source} --target COLUMN   adds classes and leaks")
+    source = shlex.quote(options.source)
+    more = f"wright run {source} --target {shlex.quote(found.target.column)}" if found.target else (
+        f"wright profile {source} --target COLUMN   adds classes and leaks"
+    )  # fmt: skip
+    terminal.text(f"next      {more}")
 
 
 def _columns(found: Profile, terminal: Terminal) -> None:
@@ -148,13 +153,18 @@ def _alerts(alerts: tuple[Alert, ...], terminal: Terminal) -> None:
     told = [alert for alert in alerts if alert.level != "know"] or list(alerts)
     shown = [one for at, one in enumerate(told) if sum(other.code == one.code for other in told[:at]) < MOST_ALIKE]
     for alert in shown[:MOST_ALERTS]:
-        terminal.text(f"{SIGNS[alert.level]} {alert.words}")
-        terminal.text(f"    {alert.todo}" + (f"   {alert.line}" if alert.line else ""))
+        terminal.text(_plain(f"{SIGNS[alert.level]} {alert.words}"))
+        terminal.text(_plain(f"    {alert.todo}" + (f"   {alert.line}" if alert.line else "")))
     n_more = len(alerts) - len(shown[:MOST_ALERTS])
     if n_more:
         terminal.text(f"  ... and {n_more} more on the page")
 
 
 def _cut(text: str, most: int = MOST_LETTERS) -> str:
-    plain = " ".join(text.split())
+    plain = _plain(" ".join(text.split()))
     return plain if len(plain) <= most else f"{plain[: most - 1]}…"
+
+
+def _plain(text: str) -> str:
+    """Text without what would steer a terminal or turn its letters round."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

@@ -136,7 +136,7 @@ def telling(profile: Profile) -> list[ColumnProfile]:
 def looked(profile: Profile) -> str:
     """On how many rows what is said rests."""
     n_compared, n_words = profile.looked["columns compared"], profile.looked["categories compared"]
-    if n_compared >= profile.n_rows and n_words >= profile.n_rows:
+    if n_compared >= profile.n_rows and n_words in (0, n_compared):
         return f"Everything is of all {profile.n_rows:,} rows."
     words = f", categories with categories on {n_words:,}" if 0 < n_words < n_compared else ""
     return (
