@@ -147,7 +147,7 @@ class Dataset:
 
         if ROW_ID not in frame.columns:
             ids = pl.Series(ROW_ID, range(frame.height), dtype=pl.UInt64)
-            frame = pl.DataFrame([ids, *frame.get_columns()])  # `select` would read a name such as ^x$ as a pattern
+            frame = frame.clone().insert_column(0, ids)  # `select` would read a name such as ^x$ as a pattern
         names = tuple(name for name in frame.columns if name != ROW_ID)
         schema = schema or Schema(tuple(Column(name) for name in names))
         if schema.names != names:
