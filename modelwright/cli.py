@@ -272,7 +272,7 @@ def _columns_hint(source: str, store: str) -> str:
 def _run(arguments: list[str], terminal: Terminal) -> None:
     parser = _run_parser(
         "run", "Collect, clean, split, train, evaluate and package. What is already there is not computed again.",
-        "wright run homes.csv --target price", "wright run recipe.yaml",
+        "wright run homes.csv --target price", "wright run recipe.yaml", "wright run openml:61",
         "wright run 'logs/*.csv.gz' --target churned --train.budget quick --name churn",
     )  # fmt: skip
     recipe = _recipe(parser.parse_args(arguments))

@@ -26,7 +26,8 @@ def collect(arguments: list[str], terminal: Terminal, parser: Parser) -> None:
     options_of = parser(
         "collect", "Gather what is new in the sources into the next version of a dataset. What is known is passed "
         "over, and told; nothing new makes no version. Broken off, the same command goes on from there. Streams run "
-        "until Ctrl-C, or as long as --for or --rows say.",
+        "until Ctrl-C, or as long as --for or --rows say. What the recipe's `requirements` ask for is held against the "
+        "newest version; exit code 2 where what must be met is not, and what came is kept.",
         "wright collect recipe.yaml", "wright collect 'sales/*.csv.gz' --as sales",
         "wright collect postgresql://ann@host/shop --table orders --cursor updated_at --as orders",
         "wright collect mqtt://host/plant/+/temperature --as plant --for 60s",
@@ -153,6 +154,10 @@ def _read(path: Path) -> dict[str, Any]:
         )
     if "target" in plain:
         Recipe.from_yaml(path)
+    else:
+        from modelwright.required import required_of
+
+        required_of(plain)  # a misspelt requirement is told before anything is collected
     return plain
 
 

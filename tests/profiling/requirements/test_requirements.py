@@ -236,3 +236,12 @@ def test_a_run_stops_before_it_splits(recipe: Path, capsys: pytest.CaptureFixtur
     capsys.readouterr()
     for page in ("report.html", "card.md"):
         assert "requirements met, 1 thin, 1 unrepresentative" in Path(".wright/out/r", page).read_text()
+
+
+def test_a_misspelt_requirement_is_told_before_anything_is_collected(
+    recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe.write_text("data: [north.csv]\nrequirements: {colums: [age]}\n")
+    assert command(["collect", "r.yaml"]) == 2
+    assert "did you mean `columns`" in capsys.readouterr().err
+    assert not Path(".wright/datasets").exists()
