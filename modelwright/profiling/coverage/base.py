@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LEAST_ROWS = 30
 MOST_GROUPS = 12
+TRUTH = {"true": "yes", "1": "yes", "false": "no", "0": "no"}
+"""Words of a population for a column that cleaning reads as yes or no."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +134,7 @@ def coverage(
     reference = reference.kept if isinstance(reference, Cleaned) else reference
     target = target or data.schema.target
     asked = _asked(data, groups, target)
-    shares = _shares(reference)
+    shares = _shares(reference, data)
     levels = {column: tuple(of_column) for column, of_column in shares.items()}
     groupings = groupings_of(data, asked, levels, lambda name: _other_column(reference, name))
     crossed = cross(data, groupings)
@@ -198,10 +200,19 @@ def _asked(data: Dataset, groups: Sequence[str] | None, target: str | None) -> d
     return dict.fromkeys(groups, "asked for")
 
 
-def _shares(reference: Shares | Dataset | None) -> dict[str, dict[str, float]]:
+def _shares(reference: Shares | Dataset | None, data: Dataset) -> dict[str, dict[str, float]]:
+    """Stated shares by the words that the data's levels have."""
+    import polars as pl
+
     from modelwright.profiling.coverage.population import checked
 
-    return {} if reference is None or isinstance(reference, Dataset) else checked(reference)
+    if reference is None or isinstance(reference, Dataset):
+        return {}
+    shares = checked(reference)
+    for column in shares:
+        if column in data.schema and data.table.collect_schema()[column] == pl.Boolean:
+            shares[column] = {TRUTH.get(level.casefold(), level): share for level, share in shares[column].items()}
+    return shares
 
 
 def _other_column(reference: Shares | Dataset | None, name: str) -> Any:

@@ -157,6 +157,11 @@ def _no_groups(name: str, rule: str) -> UserError:
                      hint="name columns with few values, such as sex, region or age")  # fmt: skip
 
 
+def _few_numbers(*columns: pl.Series) -> bool:
+    """Whether all are columns of numbers whose values are groups by themselves."""
+    return all(one.dtype.is_numeric() and one.drop_nulls().n_unique() <= MOST_DISTINCT for one in columns)
+
+
 def _levels(texts: pl.Series, name: str, stated: tuple[str, ...]) -> Grouping:
     names = by_frequency(texts)
     n_levels = len(names)
@@ -352,7 +357,7 @@ def groupings_of(
                             hint=nearest(name, data.schema.names))  # fmt: skip
         values, other = columns_of(data, [name])[name], more(name)
         levels: Sequence[str] = stated.get(name, ())
-        if other is not None and values.dtype == pl.String:
-            levels = sorted(by_frequency(other.alias(SAFE).cast(pl.String))[:MOST_LEVELS])
+        if other is not None and (values.dtype == pl.String or _few_numbers(values, other)):
+            levels = sorted(by_frequency(texts_of(other))[:MOST_LEVELS])
         made.append(group(values, why=why, stated=levels))
     return tuple(made)

@@ -198,6 +198,22 @@ def test_a_group_that_is_nowhere_is_short_and_cannot_be_weighted() -> None:
     assert any(need.reason == "population" and need.need == 50 for need in found.collect)  # 50 of 250 are a fifth
 
 
+def test_yes_or_no_is_stated_in_any_words_and_numbers_may_be_groups() -> None:
+    data = data_of(disabled=[True] * 30 + [False] * 170, district=[1.0, 2.0] * 100)
+    shares = {"disabled": {"true": 0.25, "false": 0.75}, "district": {"1": 0.4, "2": 0.4, "3": 0.2}}
+    found = coverage(data, ["disabled", "district"], reference=shares)
+    assert [(one.level, one.short) for one in found.groups] == [
+        ("yes", 20),
+        ("no", -20),
+        ("1", -20),
+        ("2", -20),
+        ("3", 40),
+    ]
+    other = data_of(district=[1.0, 2.0, 3.0] * 100)
+    table = coverage(data, ["district"], reference=other)
+    assert [(one.level, one.n_rows) for one in table.groups] == [("1", 100), ("2", 100), ("3", 0)]
+
+
 def test_raking_meets_every_margin_and_says_what_it_costs() -> None:
     rng = np.random.default_rng(3)
     sex, age = rng.choice(["f", "m"], 5000, p=[0.3, 0.7]), rng.choice(["old", "young"], 5000, p=[0.2, 0.8])
