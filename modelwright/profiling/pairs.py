@@ -16,7 +16,7 @@ from modelwright.profiling.values import Pair
 if TYPE_CHECKING:
     import numpy as np
 
-LEAST_ROWS = 20
+LEAST_ROWS, LEAST_SHARE = 20, 0.05  # rows that have both: fewer say little of the rest
 MOST_PAIRS, LEAST_VALUE = 500, 0.1
 WORK = 200_000_000  # rows times pairs of categories that are counted
 LEAST_COUNTED = 5_000
@@ -54,6 +54,10 @@ def _shown(pair: Pair) -> float:
     """The one number that stands for a pair: the larger of both correlations for numbers."""
     other = pair.spearman or 0.0
     return other if abs(other) > abs(pair.value) else pair.value
+
+
+def _least(n_rows: int) -> float:
+    return max(LEAST_ROWS, LEAST_SHARE * n_rows)
 
 
 # Numbers with numbers -----------------------------------------------------------------------------------------
@@ -103,7 +107,7 @@ def correlated(table: np.ndarray) -> np.ndarray:
         variance = squares - sums * sums / n
         found: np.ndarray = (products - sums * sums.T / n) / np.sqrt(variance * variance.T)
         flat = variance < 1e-9 * n
-        found[(n < LEAST_ROWS) | flat | flat.T] = np.nan
+        found[(n < _least(len(table))) | flat | flat.T] = np.nan
     clipped: np.ndarray = np.clip(found, -1.0, 1.0)
     return clipped
 
@@ -139,7 +143,7 @@ def cramers_v(left: np.ndarray, right: np.ndarray) -> float | None:
     table = table[np.ix_(table.any(axis=1), table.any(axis=0))]
     n = int(table.sum())
     rows, columns = table.shape
-    if n < LEAST_ROWS or min(rows, columns) < 2:
+    if n < _least(len(left)) or min(rows, columns) < 2:
         return None
     expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / n
     phi = float(((table - expected) ** 2 / expected).sum()) / n
@@ -186,12 +190,12 @@ def correlation_ratio(codes: np.ndarray, scaled: np.ndarray) -> float | None:
     """
     import numpy as np
 
-    here = np.isfinite(scaled)
+    least, here = _least(len(codes)), np.isfinite(scaled)
     if not here.all():
         codes, scaled = codes[here], scaled[here]
     counts = np.bincount(codes + 1)[1:]
     n, n_levels = int(counts.sum()), int((counts > 0).sum())
-    if n < LEAST_ROWS or n_levels < 2 or n <= n_levels:
+    if n < least or n_levels < 2 or n <= n_levels:
         return None
     sums = np.bincount(codes + 1, weights=scaled, minlength=len(counts) + 1)[1:]
     missing = scaled[codes < 0]

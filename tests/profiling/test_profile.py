@@ -42,7 +42,7 @@ def codes_of(profile: Profile, *levels: str) -> set[str]:
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=60))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_numbers_are_counted_exactly(cells: list[float | None]) -> None:
     series = pl.Series("x", cells, dtype=pl.Float64)
     found = column_profile(series, Column("x", "number"))
@@ -66,7 +66,7 @@ def test_numbers_are_counted_exactly(cells: list[float | None]) -> None:
 
 
 @given(st.lists(st.none() | st.sampled_from(["a", "bb", "", " ", "é" * 70, "^a$"]), min_size=1, max_size=40))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_words_are_counted_exactly(cells: list[str | None]) -> None:
     found = column_profile(pl.Series("n", cells, dtype=pl.String), Column("n", "category"))
     present = [cell for cell in cells if cell is not None]
@@ -102,9 +102,7 @@ def test_dates_have_a_span_and_media_only_what_can_be_said() -> None:
 # Pairs --------------------------------------------------------------------------------------------------------------
 
 
-def test_correlations_are_those_of_scipy_on_the_rows_that_have_both() -> None:
-    from scipy import stats
-
+def test_correlations_are_those_of_the_rows_that_have_both() -> None:
     rng = np.random.default_rng(1)
     table = rng.normal(size=(300, 4)) * [1, 1e6, 1e-6, 1] + [0, 1e9, 0, 5]
     table[:, 3] = np.exp(table[:, 0]) + 0.1 * rng.normal(size=300)
@@ -112,12 +110,18 @@ def test_correlations_are_those_of_scipy_on_the_rows_that_have_both() -> None:
     found = correlated(table)
     for left in range(4):
         for right in range(left):
-            both = np.isfinite(table[:, [left, right]]).all(axis=1)
-            wanted = stats.pearsonr(table[both, left], table[both, right])[0]
-            assert found[left, right] == pytest.approx(wanted, abs=1e-6)
+            both = table[np.isfinite(table[:, [left, right]]).all(axis=1)]
+            assert found[left, right] == pytest.approx(np.corrcoef(both[:, left], both[:, right])[0, 1], abs=1e-6)
     frame = pl.DataFrame({"x": table[:, 0], "y": table[:, 3]}).fill_nan(None).drop_nulls()
-    profile = mw.profile(typed(frame))
-    assert profile.pairs[0].spearman == pytest.approx(stats.spearmanr(frame["x"], frame["y"])[0], abs=1e-4)
+    ranks = [np.argsort(np.argsort(frame[name])) for name in ("x", "y")]
+    assert mw.profile(typed(frame)).pairs[0].spearman == pytest.approx(np.corrcoef(*ranks)[0, 1], abs=1e-4)
+
+
+def test_pairs_of_few_rows_are_left_out() -> None:
+    rng = np.random.default_rng(2)
+    rare = [float(row) if row < 30 else None for row in range(1000)]
+    frame = pl.DataFrame({"rare": rare, "rare_too": rare, "x": rng.normal(size=1000)})
+    assert mw.profile(typed(frame)).pairs == ()
 
 
 def test_chance_is_taken_out_of_columns_of_many_levels() -> None:
@@ -143,7 +147,7 @@ def test_chance_is_taken_out_of_columns_of_many_levels() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from([None, 1.0, 2.0]), st.sampled_from(["a", None])), min_size=1, max_size=30))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_repeated_rows_are_counted_exactly(cells: list[tuple[float | None, str | None]]) -> None:
     frame = pl.DataFrame(cells, schema={"^x$": pl.Float64, "by": pl.String}, orient="row")
     whole = held.Held(frame.height, ("^x$", "by"), frame)
@@ -305,7 +309,7 @@ def test_what_is_no_typed_table_is_refused() -> None:
 
 
 def test_wide_tables_look_at_fewer_rows() -> None:
-    columns = [column_profile(pl.Series("x", [1.0, 2.0]), Column(str(at), "number")) for at in range(3000)]
+    columns = [column_profile(pl.Series("x", [1.0, 2.0]), Column(str(at), "number")) for at in range(500)]
     assert len(base._compared(columns, None)) == base.MOST_COMPARED
     assert sample_of({"0": pl.Series([1.0, None])}, columns[:1]).numbers["0"].shape == (2,)
     assert replace(columns[0], n_missing=1).missing == 0.5
