@@ -133,7 +133,7 @@ def _setting(name: str, text: str) -> Any:
 
     if name == "columns":
         return [one.strip() for one in text.strip("[]").split(",")]
-    return read_yaml(text) if name in ("api", "stream") else text
+    return read_yaml(text) if name in ("api", "crawl", "stream") else text
 
 
 def _read(path: Path) -> dict[str, Any]:

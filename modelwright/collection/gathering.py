@@ -289,6 +289,7 @@ class _Pending:
                 break
             self._take(plain["key"], step)
         if len(self.steps) + len(self.done) < len(files) or not fits:
+            begun.unlink(missing_ok=True)  # first: what a kill leaves of the steps is never taken for all of them
             shutil.rmtree(self.folder, ignore_errors=True)
             self.steps, self.done = [], {}
             write_atomically(begun, canonical(marks))
@@ -303,6 +304,7 @@ def _pending(store: Store, spec: CollectSpec, base: Version, keys: list[str]) ->
         pending = _Pending(folder, base, keys)
         pending.load(store)
         yield pending
+        (folder / "begun").unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -152,7 +152,7 @@ def _read_postgres(source: SourceSpec, name: str, notes: Notes) -> Piece:
             cursor.execute("SET TRANSACTION READ ONLY")
             cursor.execute(source.query or f"SELECT * FROM {quoted(source.table or '')}")
             table = cursor.fetch_arrow_table()
-    except dbapi.Error as problem:
+    except (dbapi.Error, OSError) as problem:  # pyarrow tells a driver's error as an OSError
         if source.table and "does not exist" in str(problem):
             raise _no_table(name, source.table, _postgres_tables(dbapi, source.source)) from problem
         raise _sql_error(name, _without_secrets(problem, source.source)) from problem

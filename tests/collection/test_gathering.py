@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
+import os
+import signal
 import sqlite3
 import threading
 import time
+import urllib.error
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,13 +24,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwright.collection import CollectSpec, SourceSpec, gathering
+from modelwright.collection.databases import api as api_pages
+from modelwright.collection.databases import tables
 from modelwright.collection.databases.spec import ApiSpec
 from modelwright.collection.gathering import Gathered, Step, gather
 from modelwright.collection.versions import newest, open_version, trace
 from modelwright.core.errors import UserError
 from modelwright.core.store import Store
 from tests.collection.media_files import picture as png
-from tests.collection.servers import NotHereError, mariadb, postgres
+from tests.collection.servers import (
+    NotHereError,
+    free_port,
+    mariadb_folder,
+    mariadb_in,
+    postgres_folder,
+    postgres_in,
+)
 
 
 @pytest.fixture
@@ -215,6 +228,31 @@ def test_mixed_types_of_sqlite_and_rows_without_a_cursor(store: Store, tmp_path:
     assert not again(store, source).is_new
 
 
+def test_rows_without_a_cursor_are_one_step(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken off among them, they are read again from the first: they have no order to go on in."""
+    path = tmp_path / "shop.db"
+    values = ", ".join(f"(NULL, {number})" for number in range(500))
+    shop(
+        path, "CREATE TABLE t (k integer, v integer)", f"INSERT INTO t VALUES {values}", "INSERT INTO t VALUES (1, 500)"
+    )
+    source = SourceSpec(source=f"sqlite:///{path}", table="t", cursor="k")
+    parts_of, n_parts = tables.parts_of, 0
+
+    def breaking(*given: Any, **settings: Any) -> Any:
+        nonlocal n_parts
+        for one in parts_of(*given, **settings, part_bytes=1000):
+            n_parts += 1
+            if n_parts == 3:
+                raise KeyboardInterrupt
+            yield one
+
+    monkeypatch.setattr(tables, "parts_of", breaking)
+    with pytest.raises(KeyboardInterrupt):
+        again(store, source)
+    again(store, source)
+    assert sorted(row[1] for row in rows(store)) == list(range(501))
+
+
 def test_without_a_cursor_the_table_is_replaced_if_it_changed(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "shop.db"
     shop(path, "CREATE TABLE t (a integer)", "INSERT INTO t VALUES (1), (2)")
@@ -269,34 +307,89 @@ def _check_server(store: Store, address: str, run: Callable[[str], None], moment
         assert "open-sesame" not in str(caught.value)
 
 
-def test_postgresql(store: Store) -> None:
+def _check_goes_away(
+    store: Store, run: Callable[[str], None], end: Callable[[], None], begin: Callable[[], str], rows_sql: str
+) -> None:  # fmt: skip
+    """A server that goes away while rows come is asked for what is left as soon as it is back; nothing comes twice."""
+    source = SourceSpec(source=begin(), table="wide", cursor="n")
+    run(f"CREATE TABLE wide AS SELECT n, repeat('x', 1000) AS text, n % 3 AS rest FROM {rows_sql}")
+    events: list[str] = []
+
+    def watch(event: Any) -> None:
+        events.append(event["event"])
+        if events.count("progress") == 1 and event["event"] == "progress":
+            end()
+        if event["event"] == "retry":
+            begin()
+
+    gather(CollectSpec(sources=(source,)), "wide", store=store, watch=watch)
+    assert events.count("retry") == 1
+    numbers = open_version(store, "wide").frame["n"]
+    assert (numbers.len(), numbers.n_unique(), numbers.max()) == (40_000, 40_000, 40_000)
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "parts_of", functools.partial(tables.parts_of, part_bytes=2_000_000))
+
+
+def test_postgresql(store: Store, small_parts: None) -> None:
     dbapi = pytest.importorskip("adbc_driver_postgresql.dbapi")
+    port = free_port()
     try:
-        with postgres() as address:
+        with postgres_folder() as folder, ExitStack() as stack:
+
+            def begin() -> str:
+                return stack.enter_context(postgres_in(folder, port))
+
+            def end() -> None:
+                server = int((folder / "data/postmaster.pid").read_text().split()[0])
+                os.kill(server, signal.SIGQUIT)
+                while (folder / "data/postmaster.pid").exists():
+                    time.sleep(0.01)
 
             def run(statement: str) -> None:
                 with dbapi.connect(address, autocommit=True) as connection, connection.cursor() as cursor:
                     cursor.execute(statement)
 
+            address = begin()
             _check_server(store, address, run, "timestamptz", "numeric(9,2)")
+            stack.close()
+            _check_goes_away(store, run, end, begin, "generate_series(1, 40000) AS n")
     except NotHereError as why:
         pytest.skip(str(why))
 
 
-def test_mariadb(store: Store) -> None:
+def test_mariadb(store: Store, small_parts: None) -> None:
     pymysql = pytest.importorskip("pymysql")
+    port = free_port()
     try:
-        with mariadb() as address:
-            where = urlsplit(address)
+        with mariadb_folder() as folder, ExitStack() as stack:
+
+            def begin() -> str:
+                return stack.enter_context(mariadb_in(folder, port))
 
             def run(statement: str) -> None:
                 with pymysql.connect(
-                    host="127.0.0.1", port=where.port, user="tester", password="open-sesame", database="shop",
+                    host="127.0.0.1", port=port, user="tester", password="open-sesame", database="shop",
                     autocommit=True,
                 ) as connection, connection.cursor() as cursor:  # fmt: skip
                     cursor.execute(statement)
 
-            _check_server(store, address, run, "datetime(6)", "decimal(9,2)")
+            def end() -> None:
+                os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
+
+            _check_server(store, begin(), run, "datetime(6)", "decimal(9,2)")
+            run("CREATE TABLE words (word varchar(9), n int)")
+            run("INSERT INTO words VALUES ('a', 1), ('B', 2), ('b', 3)")
+            words = SourceSpec(source=f"mysql://tester:open-sesame@127.0.0.1:{port}/shop", table="words", cursor="word")
+            gather(CollectSpec(sources=(words,)), "words", store=store)
+            run("INSERT INTO words VALUES ('B', 4), ('b ', 5)")
+            gathered = gather(CollectSpec(sources=(words,)), "words", store=store)
+            assert gathered.sources[0].n_added == 2, "the database takes B and b for the same"
+            assert sorted(open_version(store, "words").frame["n"]) == [1, 2, 3, 4, 5]
+            stack.close()
+            _check_goes_away(store, run, end, begin, "(SELECT seq AS n FROM seq_1_to_40000) AS numbers")
     except NotHereError as why:
         pytest.skip(str(why))
 
@@ -400,6 +493,41 @@ def test_an_api_is_read_from_its_cursor_on(site: Site, store: Store) -> None:
     assert came.n_added == 2
     assert "new column `note`" in " ".join(came.told)
     assert [row[0] for row in rows(store)] == list(range(12))
+
+
+def test_an_api_that_fails_and_cuts_its_answers(
+    site: Site, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Errors, bodies cut short (with and without a length) and lines that are hung up: asked again, page by page."""
+    monkeypatch.setattr(api_pages, "PAUSE_S", 0.001)
+    spec = ApiSpec(rows="data.items", token="SHOP_TOKEN", page_parameter="p")
+    source = SourceSpec(source=site.address, api=spec, cursor="id")
+    answer, n_asked = site.answer, 0
+
+    def faulty(path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], Any]:
+        nonlocal n_asked
+        n_asked += 1
+        status, more, body = answer(path, headers)
+        whole = json.dumps(body).encode()
+        return [
+            (500, {}, {}), (429, {"Retry-After": "0"}, {}), (200, {"Content-Length": str(len(whole))}, whole[:30]),
+            (200, {"Content-Length": str(len(whole) + 9)}, whole), (status, more, body),
+        ][n_asked % 5]  # fmt: skip
+
+    site.answer = faulty  # type: ignore[method-assign]
+    again(store, source)
+    assert [row[0] for row in rows(store)] == list(range(10))
+
+
+def test_what_a_server_says_of_time_is_by_its_own_clock() -> None:
+    """Its clock may be an hour off ours: `Retry-After` as a date counts from the `Date` of the same answer."""
+    from email.message import Message
+
+    headers = Message()
+    headers["Date"] = "Wed, 21 Oct 2015 07:28:00 GMT"
+    headers["Retry-After"] = "Wed, 21 Oct 2015 07:28:07 GMT"
+    problem = urllib.error.HTTPError("http://a.test/", 503, "busy", headers, None)
+    assert api_pages._wait_s(problem, 1) == 7.0
 
 
 def test_a_busy_server_is_waited_for(site: Site, store: Store) -> None:

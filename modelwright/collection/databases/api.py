@@ -220,6 +220,8 @@ class _Pages:
                     "collection.url_size", f"`{shown(address)}` answers with more than {min(most, 2**30):,} bytes.",
                     hint="ask for smaller pages, or raise `max_bytes`",
                 )  # fmt: skip
+            if answer.length:  # what is still to come of the length that was told: the line was cut
+                raise http.client.IncompleteRead(raw, answer.length)
             return raw, dict(answer.headers.items())
 
 
@@ -237,13 +239,15 @@ def _secret(spec: ApiSpec) -> dict[str, str]:
 
 
 def _wait_s(problem: urllib.error.HTTPError, attempt: int) -> float:
-    """How long to wait: as the server says (seconds, or a date), else longer each time."""
+    """How long to wait: as the server says (seconds, or a date by its own clock), else longer each time."""
     told = problem.headers.get("Retry-After") if problem.headers else None
     if told and told.strip().isdigit():
         return min(float(told), LONGEST_WAIT_S)
     if told:
         try:
-            left = email.utils.parsedate_to_datetime(told) - datetime.now(UTC)
+            its_now = problem.headers.get("Date")
+            now = email.utils.parsedate_to_datetime(its_now) if its_now else datetime.now(UTC)
+            left = email.utils.parsedate_to_datetime(told) - now
             return min(max(left.total_seconds(), 0.0), LONGEST_WAIT_S)
         except (TypeError, ValueError):
             pass

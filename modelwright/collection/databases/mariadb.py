@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from modelwright.collection.databases.tables import Asked, Frames
+from modelwright.collection.databases.tables import Asked, Frames, lost
 from modelwright.collection.header import tidy_names
 from modelwright.collection.piece import Notes
 from modelwright.collection.records import as_text
@@ -27,6 +27,8 @@ _SESSION = (
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 )
 _NO_TABLE = 1146
+_LOST = (1053, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 2055)
+"""Numbers of errors of a server that stops, and of a line that is cut."""
 
 
 def frames_of(source: SourceSpec) -> Frames:
@@ -37,16 +39,19 @@ def frames_of(source: SourceSpec) -> Frames:
     def frames(asked: Asked) -> Iterator[pl.DataFrame]:
         connection = _connected(pymysql, source.source, name)
         notes = Notes(name)
+        cursor = connection.cursor(pymysql.cursors.SSCursor)
         try:
-            with connection.cursor(pymysql.cursors.SSCursor) as cursor:
-                for line in _SESSION:
-                    cursor.execute(line)
-                cursor.execute(asked.sql(_quoted, _literal(connection)))
-                names, _ = tidy_names([column[0] for column in cursor.description or ()])
-                kinds = [_kind(pymysql, column[1]) for column in cursor.description or ()]
-                while rows := cursor.fetchmany(ROWS_AT_ONCE):
-                    yield _frame(names, kinds, rows, notes)
+            for line in _SESSION:
+                cursor.execute(line)
+            cursor.execute(asked.sql(_quoted, _literal(connection)))
+            names, _ = tidy_names([column[0] for column in cursor.description or ()])
+            kinds = [_kind(pymysql, column[1]) for column in cursor.description or ()]
+            while rows := cursor.fetchmany(ROWS_AT_ONCE):
+                yield _frame(names, kinds, rows, notes)
+            cursor.close()
         except pymysql.Error as problem:
+            if problem.args and problem.args[0] in _LOST:
+                raise lost(name, problem.args[-1]) from problem
             if source.table and problem.args and problem.args[0] == _NO_TABLE:
                 raise UserError(
                     "collection.table", f"{name}: there is no table `{source.table}`.",
@@ -54,9 +59,18 @@ def frames_of(source: SourceSpec) -> Frames:
                 ) from problem  # fmt: skip
             raise _sql_error(name, problem.args[-1] if problem.args else problem) from problem
         finally:
-            connection.close()
+            _leave(connection, cursor)
 
     return frames
+
+
+def _leave(connection: Any, cursor: Any) -> None:
+    """Close a connection; PyMySQL would read what is left of a result, and trip over a connection that is lost."""
+    cursor.connection = None
+    if connection._result is not None:
+        connection._result.unbuffered_active = False
+    if connection.open:
+        connection.close()
 
 
 def _connected(pymysql: Any, address: str, name: str) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from modelwright.collection.databases.tables import Asked, Frames
+from modelwright.collection.databases.tables import Asked, Frames, lost
 from modelwright.collection.frames import arrow_columns
 from modelwright.collection.piece import Notes
 from modelwright.collection.plain import plain_frame
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from modelwright.collection.base import SourceSpec
 
 _SESSION = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", "SET LOCAL TIME ZONE 'UTC'")
+_LOST = re.compile(
+    "server closed the connection|terminating connection|connection (has been |was )?(closed|reset|lost)"
+    "|connection not open|no connection to the server|could not receive data",
+    re.IGNORECASE,
+)
 
 
 def frames_of(source: SourceSpec) -> Frames:
@@ -50,10 +56,13 @@ def frames_of(source: SourceSpec) -> Frames:
                 cursor.execute(asked.sql(quoted, literal))
                 for batch in cursor.fetch_record_batch():
                     yield plain_frame(arrow_columns(batch), name, notes)
-        except dbapi.Error as problem:
-            if source.table and "does not exist" in str(problem) and "column" not in str(problem):
+        except (dbapi.Error, OSError) as problem:  # pyarrow tells a driver's error as an OSError
+            told = _without_secrets(problem, source.source)
+            if _LOST.search(told):
+                raise lost(name, told) from problem
+            if source.table and "does not exist" in told and "column" not in told:
                 raise _no_table(name, source.table, _postgres_tables(dbapi, source.source)) from problem
-            raise _sql_error(name, _without_secrets(problem, source.source)) from problem
+            raise _sql_error(name, told) from problem
 
     return frames
 

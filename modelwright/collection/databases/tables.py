@@ -2,14 +2,17 @@
 
 Rows come in the order of the cursor, so that each part that is written is a place to go on from. Rows whose cursor
 equals the last value are asked for again, for more of them may have come since, and those that are known are dropped:
-the state keeps a digest of each.
+the state keeps a digest of each. A server that goes away meanwhile is waited for, and asked for what is left.
 """
 
 from __future__ import annotations
 
+import time
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from modelwright.collection.databases.known import Marks, kept, known_among, marks_of, recalled
@@ -24,6 +27,20 @@ if TYPE_CHECKING:
 
 KNOWN = "rows at the last value of the cursor that are known"
 BATCH_ROWS = 1 << 16
+ATTEMPTS = 6
+PAUSE_S = 0.5
+
+
+class LostError(UserError):
+    """The server went away while rows came."""
+
+
+def lost(name: str, problem: object) -> LostError:
+    """The error that says so."""
+    return LostError(
+        "collection.database_lost", f"{name}: the connection was lost: {' '.join(str(problem).split())[:300]}.",
+        hint="collect again when the server is back; with a `cursor` it goes on from the last part",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,12 +80,26 @@ Frames = Callable[[Asked], Iterator["pl.DataFrame"]]
 def read_new_rows(task: Task) -> Iterator[Step]:
     """The rows of a table or query that are new; without a cursor all of them, if they have changed.
 
-    Raises `collection.database`, `collection.table`, `collection.query`, `collection.cursor`.
+    Raises `collection.database`, `collection.database_lost`, `collection.table`, `collection.query`,
+    `collection.cursor`.
     """
-    source = task.source
-    frames = _frames_of(task)
-    asked = Asked(source.table, source.query, source.cursor, task.state.get("since"))
-    yield from _from_cursor(task, frames, asked) if source.cursor else _all_rows(task, frames, asked)
+    source, frames = task.source, _frames_of(task)
+    read = _from_cursor if source.cursor else _all_rows
+    for attempt in range(1, ATTEMPTS + 1):
+        asked = Asked(source.table, source.query, source.cursor, task.state.get("since"))
+        try:
+            for step in read(task, frames, asked):
+                task = task if step.state is None else replace(task, state=step.state)
+                yield step
+        except UserError as problem:
+            is_back = attempt == 1 or problem.code != "collection.database"
+            if attempt == ATTEMPTS or (is_back and not isinstance(problem, LostError)):
+                raise
+            wait_s = PAUSE_S * 2 ** (attempt - 1)
+            task.around.tell("retry", name=task.key, attempt=attempt, why=problem.message, wait_s=wait_s)
+            time.sleep(wait_s)
+        else:
+            return
 
 
 def _frames_of(task: Task) -> Frames:
@@ -102,10 +133,11 @@ def _from_cursor(task: Task, frames: Frames, asked: Asked) -> Iterator[Step]:
     skipped: Counter[str] = Counter()
     n_rows = 0
     if asked.since is None and "n_null" not in state:  # the first time; later, nothing tells whether they are new
-        for written, _ in parts_of(task.store, frames(replace(asked, without=True))):
-            n_rows += written.n_rows
-            state = {**state, "n_null": n_rows, "columns": dict(written.types)}
-            yield Step(arrivals=(_arrival(task, written, {"cursor": column}),), state=state)
+        whole = together(one for one, _ in parts_of(task.store, frames(replace(asked, without=True))))
+        if whole.n_rows:  # they have no order, so there is no place among them to go on from: one step, or none
+            n_rows = whole.n_rows
+            state = {**state, "n_null": n_rows, "columns": dict(whole.types)}
+            yield Step(arrivals=(_arrival(task, whole, {"cursor": column}),), state=state)
     fresh = _without_known(task, frames(asked), column, skipped)
     for written, frame in parts_of(task.store, fresh):
         told = _columns_told(state.get("columns"), written.types)
@@ -145,7 +177,7 @@ def _without_known(
             )  # fmt: skip
         frame = storable(frame)
         if known:  # rows come in the order of the cursor: those at the last value come first
-            n_again = _n_leading(frame[column], state["since"])
+            n_again = _n_alike(frame[column], state["since"])
             again = frame.head(n_again) if again is None else pl.concat([again, frame.head(n_again)])
             frame = frame.slice(n_again)
             if not frame.height:
@@ -165,22 +197,32 @@ def _unknown(again: pl.DataFrame, known: Marks, state: Mapping[str, Any], skippe
     return again.filter(~pl.Series(met, dtype=pl.Boolean))
 
 
-def _n_leading(values: pl.Series, since: Any) -> int:
-    """How many rows at the beginning have the last value of the time before: rows come in its order."""
-    for number, value in enumerate(values):
-        if _plain(value) != since:
-            return number
-    return len(values)
+def _n_alike(values: Iterable[Any], value: Any) -> int:
+    """How many values at the beginning are as good as this one, in whatever order the database has put them."""
+    wanted = _folded(value)
+    return sum(1 for _ in takewhile(lambda one: _folded(_plain(one)) == wanted, values))
+
+
+def _folded(value: Any) -> Any:
+    """What a database may take for the same: many compare texts without case, accents and blanks at the end.
+
+    >>> _folded("Crème ") == _folded("creme"), _folded(3)
+    (True, 3)
+    """
+    if not isinstance(value, str):
+        return value
+    letters = unicodedata.normalize("NFKD", value)
+    return "".join(letter for letter in letters if not unicodedata.combining(letter)).casefold().rstrip()
 
 
 def _state_after(task: Task, state: Mapping[str, Any], frame: pl.DataFrame, column: str) -> dict[str, Any]:
-    """How far was read: the last value, and the rows that have it."""
-    values = frame[column]
-    last = values[-1]
-    at_last = marks_of(frame.filter(values == last))
-    if _plain(last) == state.get("since"):
+    """How far was read: the last value, and the rows that have it, or one as good."""
+    last = _plain(frame[column][-1])
+    n_last = _n_alike(reversed(frame[column]), last)
+    at_last = marks_of(frame.tail(n_last))
+    if n_last == frame.height and _folded(last) == _folded(state.get("since")):
         at_last = [*recalled(task.store, state), *at_last]
-    return {"n_null": 0, **state, "since": _plain(last), "at_last": kept(task.store, at_last)}
+    return {"n_null": 0, **state, "since": last, "at_last": kept(task.store, at_last)}
 
 
 def _plain(value: Any) -> Any:
