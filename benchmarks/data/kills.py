@@ -4,7 +4,7 @@
 that has grown is measured three times, and kills are spread evenly over that length, children included. After a kill
 the source grows again, and the next run goes on, to its end or (three times of ten) to the next kill. At every end all
 rows are read: each has a number and a text made from it, so lost, changed and doubled ones are counted. In the end
-every version that there is, is opened and read. Parts are cut at 40 kB in place of 96 MB: a run writes several.
+every version that there is, is opened and read. Parts are cut at 8 kB in place of 96 MB: a run writes several.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PAGE_ROWS = 1_200
 _SMALL_PARTS = """
 import functools
 import modelwright.collection.databases.tables as tables
-tables.parts_of = functools.partial(tables.parts_of, part_bytes=40_000)
+tables.parts_of = functools.partial(tables.parts_of, part_bytes=8_000)
 """
 _DATABASES = "modelwright.collection.databases.tables"
 
@@ -139,7 +139,7 @@ def maria(folder: Path) -> Tally:
         cursor.execute("CREATE TABLE t (n bigint, moment datetime, text varchar(20))")
 
         def grow(first: int, after: int) -> None:
-            moment = f"timestamp '2024-01-01' + INTERVAL (seq DIV {N_TIES}) SECOND"
+            moment = f"TIMESTAMP('2024-01-01 00:00:00') + INTERVAL (seq DIV {N_TIES}) SECOND"
             cursor.execute(f"INSERT INTO t SELECT seq, {moment}, CONCAT('x', seq) FROM seq_{first}_to_{after - 1}")
 
         source = [address, "--table", "t", "--cursor", "moment"]
@@ -182,18 +182,23 @@ def api(folder: Path) -> Tally:
         return data.kill(source, lambda first, after: None, 5, imported="modelwright.collection.databases.api")
 
 
-KINDS: dict[str, Callable[[Path], Tally]] = {
-    f"a folder with {N_FILES} new files": files,
-    f"SQLite, a table by a cursor with ties, {N_ROWS:,} new rows": sqlite,
-    f"PostgreSQL, the same with moments, {N_ROWS:,} new rows": postgresql,
-    f"MariaDB, the same, {N_ROWS:,} new rows": maria,
-    f"a JSON API by a cursor with ties, {N_ROWS // PAGE_ROWS} new pages": api,
-}
-
-
 def measure() -> tuple[list[str], list[str]]:
-    """The table and its bars."""
-    return measured(KINDS, str(__doc__), "collecting")
+    """Files and an API."""
+    kinds = {
+        f"a folder with {N_FILES} new files": files,
+        f"a JSON API by a cursor with ties, {N_ROWS // PAGE_ROWS} new pages": api,
+    }
+    return measured(kinds, str(__doc__), "collecting")
+
+
+def measure_databases() -> tuple[list[str], list[str]]:
+    """Tables of three databases."""
+    kinds = {
+        f"SQLite, a table by a cursor with ties, {N_ROWS:,} new rows": sqlite,
+        f"PostgreSQL, the same with moments, {N_ROWS:,} new rows": postgresql,
+        f"MariaDB, the same, {N_ROWS:,} new rows": maria,
+    }
+    return measured(kinds, "\n\nAs above, from databases.", "tables")
 
 
 def measured(kinds: dict[str, Callable[[Path], Tally]], about: str, what: str) -> tuple[list[str], list[str]]:
