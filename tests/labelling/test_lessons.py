@@ -68,13 +68,13 @@ def test_a_rare_class_is_found_with_fewer_labels(tmp_path: Path) -> None:
 
 
 def test_a_lesson_never_gives_a_row_twice_and_is_repeatable(tmp_path: Path) -> None:
-    project, truth = project_of_mails(tmp_path, "teaching", 300)
+    project, truth = project_of_mails(tmp_path, "teaching", 150)
     rows = labelled(project, truth, 60)
     one, other = Pupil(project).learn(), Pupil(project).learn()
     assert one.rows == other.rows and one.n_labels == 60
     assert not set(one.rows) & set(rows) and len(set(one.rows)) == len(one.rows)
-    everything = labelled(project, truth, 240)
-    assert sorted(rows + everything) == list(range(300))
+    everything = labelled(project, truth, 90)
+    assert sorted(rows + everything) == list(range(150))
     assert Pupil(project).learn().rows == ()
 
 
