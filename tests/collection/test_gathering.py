@@ -176,7 +176,7 @@ def shop(path: Path, *statements: str) -> None:
         base.commit()
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=6), min_size=1, max_size=6))
 def test_ties_on_the_cursor_are_neither_lost_nor_doubled(batches: list[list[tuple[int, int]]]) -> None:
     import tempfile
