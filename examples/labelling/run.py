@@ -8,6 +8,7 @@ are careful and one does not look; each is an HTTP client of `wright label`, as 
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import json
 import random
@@ -103,9 +104,11 @@ def round_of(store: Path, team: Path, truth: list[str]) -> None:
 
 
 def main() -> None:
-    out = HERE / "out"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=HERE / "out")
+    out = parser.parse_args().out
     shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
+    out.mkdir(parents=True)
     frame, truth = made(300)
     frame.write_csv(out / "messages.csv")
     (out / "team.yaml").write_text("head: owner\n" + "".join(f"{name}: annotator\n" for name in CARE))

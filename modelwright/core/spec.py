@@ -85,9 +85,13 @@ def _as_user_error(problem: ValidationError, spec: type[BaseModel], where: str) 
         )
     if first["type"] == "missing":
         return UserError("spec.missing", f"`{where}` needs the setting `{path}`.", hint=f"add `{path}: ...`")
+    setting = f"{where}{'.' if path else ''}{path}"
+    if first["type"] in ("tuple_type", "list_type"):
+        given = first["input"]
+        return UserError("spec.value", f"`{setting}` is a list; got {given!r}.", hint=f"write [{given}]")
     rule = first["msg"].removeprefix("Value error, ")
     rule = rule[:1].lower() + rule[1:]
-    return UserError("spec.value", f"`{where}{'.' if path else ''}{path}`: {rule}; got {first['input']!r}.")
+    return UserError("spec.value", f"`{setting}`: {rule}; got {first['input']!r}.")
 
 
 def _fields(spec: type[BaseModel], path: list[Any]) -> list[str]:
