@@ -63,10 +63,12 @@ class Walk:
 
     async def run(self) -> None:
         """Until nothing in scope is left, or enough pages are there."""
-        resumed = self._frontier.begin(self._starts())
+        goes_on = self._frontier.begin(self._starts())
         self._meet(self._frontier.hosts())
         self._n_pages = self._frontier.pages()
-        self._tell("resumed" if resumed else "begun", round=self._frontier.round, n_pages=self._n_pages)
+        self._tell("begun", round=self._frontier.round, n_pages=self._n_pages)
+        if goes_on:
+            self._tell("note", text=f"going on with a walk that was broken off; pages so far: {self._n_pages:,}")
         running: set[asyncio.Task[None]] = set()
         while not self._stopped:
             now_s = time.monotonic()

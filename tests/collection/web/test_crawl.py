@@ -21,6 +21,7 @@ import pytest
 
 from modelwright.collection.web import WebSpec, crawl
 from modelwright.core.errors import UserError
+from modelwright.terminal import Terminal
 from tests.collection.web import site
 
 QUICK: dict[str, Any] = {"delay_s": 0, "timeout_s": 3, "retries": 1, "allow_private": True}
@@ -122,7 +123,7 @@ def warc_records(folder: Path) -> Iterator[tuple[str, str, bytes]]:
             yield fields["WARC-Type"], fields.get("WARC-Target-URI", ""), block.partition(b"\r\n\r\n")[2]
 
 
-def test_kills_lose_and_double_nothing(tmp_path: Path) -> None:
+def test_kills_lose_and_double_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     n_kills, draw = 2, random.Random(5)
     with site.running(tmp_path, 60) as (port, log):
         spec = WebSpec(start="http://a.test/p/0", include="/p/", proxies=f"http://127.0.0.1:{port}", delay_s=0.005)
@@ -139,10 +140,11 @@ def test_kills_lose_and_double_nothing(tmp_path: Path) -> None:
             time.sleep(draw.uniform(0.05, 0.3))
             child.kill()
             child.communicate()
-        found = crawl(spec, tmp_path / "walk")
+        found = crawl(spec, tmp_path / "walk", watch=Terminal(as_json=False).watch)
         urls = Counter(f"http://{one['host']}{one['path']}" for one in site.asked(log))
     assert {f"http://a.test/p/{number}" for number in range(60)} <= set(urls)
     assert found.told["round"] == 1, "one walk, gone on with"
+    assert "going on with a walk that was broken off" in capsys.readouterr().out
     assert sum(n - 1 for n in urls.values()) <= n_kills, "what was under way is asked for again"
     kept = Counter(url for kind, url, _ in warc_records(tmp_path / "walk") if kind == "response")
     assert set(kept.values()) == {1} and set(found.pages["url"]) <= set(kept)
