@@ -28,13 +28,14 @@ import importlib, os, sys
 for name in sys.argv[1].split(","):
     importlib.import_module(name)
 from modelwright.cli import command
+run = globals().get("other", command)
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
         for handle in (0, 1, 2):
             os.dup2(os.open(os.devnull, os.O_RDWR), handle)
-        os._exit(command(line.rstrip().split(chr(9))))
+        os._exit(run(line.rstrip().split(chr(9))))
     try:
         os.setpgid(child, child)
     except OSError:
@@ -74,7 +75,8 @@ HEAD = [
 
 class Wright:
     """Commands of `wright`, each in a process of its own that is forked from one in which everything is imported.
-    `before` is code that runs first; `imported` are more modules, commas between."""
+    `before` is code that runs first (an `other(arguments)` in it takes the place of `wright`); `imported` are more
+    modules, commas between."""
 
     def __init__(self, *, imported: str = "", before: str = "") -> None:
         names = ",".join(name for name in (_IMPORTED, imported) if name)

@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -25,7 +24,8 @@ from benchmarks.data.crawl import _kept
 from benchmarks.data.killing import N_KILLS, N_MEASURED, Tally, Wright, moments
 from benchmarks.data.kills import measured
 from modelwright.collection.versions import newest, open_version, versions_of
-from modelwright.collection.web import WebSpec, crawl
+from modelwright.collection.web import WebSpec
+from modelwright.collection.web.rows import rows
 from modelwright.core.store import Store
 from tests.collection.servers import free_port, mosquitto
 from tests.collection.test_streams import Device, publisher
@@ -42,7 +42,8 @@ socket goes on from the last line that was answered, and its lines carry an id.
 ABOUT_WALKS = """
 
 The process that walks through a site is killed, again and again until one ends by itself; moments are spread evenly
-over the length of a whole walk. Then the walk is asked for its pages: one that is missing is lost, and one that is in
+over the length of a whole walk, reading of its pages included; `half-done work`: its memory was there. Then the walk
+goes on to its end (or once more from its beginning), and its pages are counted: one that is missing is lost, one in
 the table twice, or has two records of one round, is doubled.
 """
 LISTENED_S = 2.0
@@ -185,55 +186,53 @@ def lines(folder: Path) -> Tally:
     return listened(Store.open(folder / "s"), arguments, "modelwright.collection.streams.lines", 13, n_sent)
 
 
+_WALK = """
+import os, sys
+def other(arguments):
+    from modelwright.collection.web import child
+    reader, writer = os.pipe()
+    os.write(writer, arguments[1].encode() + b"\\n")
+    sys.stdin, sys.argv = os.fdopen(reader), ["child", arguments[0]]
+    return child.main()
+"""
+
+
 def walks(folder: Path) -> Tally:
     """Walks through a site, killed again and again until one ends by itself."""
     tally, draw = Tally(), np.random.default_rng(14)
+    wright = Wright(imported="modelwright.collection.web.child,modelwright.collection.web.text", before=_WALK)
     with site.running(folder, N_PAGES) as (port, _):
         spec = WebSpec(start="http://a.test/p/0", include="/p/", proxies=f"http://127.0.0.1:{port}", delay_s=0.005)
-        tally.length_s = median(_walk(spec, folder / f"whole{one}", LONGEST_S)[1] for one in range(N_MEASURED))
-        wanted = sorted(crawl(spec, folder / "whole0").pages["url"])
+        plain = json.dumps(spec.to_plain())
+        tally.length_s = median(wright.whole_s([str(folder / f"whole{one}"), plain]) for one in range(N_MEASURED))
+        wanted = {f"http://a.test/p/{number}" for number in range(N_PAGES)}
         left = moments(N_KILLS, tally.length_s, 14)
         for number in itertools.count():
-            place = folder / f"walk{number}"
-            while left and _walk(spec, place, left[-1])[0]:
+            command = [str(folder / f"walk{number}"), plain]
+            while left and wright.killed_after(command, left[-1]):
                 left.pop()
                 tally.n_kills += 1
+                tally.n_begun += (folder / f"walk{number}" / "walk.db").exists()
             if left:
                 tally.n_late += 1
                 left[-1] = float(draw.uniform(0, tally.length_s))
-            judge_walk(spec, place, wanted, tally)
+            wright.whole_s(command)
+            judge_walk(folder / f"walk{number}", wanted, tally)
             if not left:
-                return tally
-    raise AssertionError
+                break
+    wright.close()
+    return tally
 
 
-def _walk(spec: WebSpec, folder: Path, longest_s: float) -> tuple[bool, float]:
-    """Let the process that walks run for so long from its first event on, at most; whether it was killed, and when."""
-    folder.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "modelwright.collection.web.child", str(folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        assert child.stdin and child.stdout
-        child.stdin.write(json.dumps(spec.to_plain()).encode() + b"\n")
-        child.stdin.flush()
-        child.stdout.readline()
-        began_s = time.monotonic()
-        timer = threading.Timer(longest_s, child.kill)
-        timer.start()
-        child.stdout.read()
-        child.wait()
-        timer.cancel()
-        return child.returncode == -signal.SIGKILL, time.monotonic() - began_s
-
-
-def judge_walk(spec: WebSpec, folder: Path, wanted: list[str], tally: Tally) -> None:
-    """Let a walk end, and count the pages that are not there, or there twice."""
-    pages = sorted(crawl(spec, folder).pages["url"])
+def judge_walk(folder: Path, wanted: set[str], tally: Tally) -> None:
+    """Count the pages of a walk that are not there, or there twice."""
+    pages = list(rows(folder, {}, keep_near_duplicates=True).pages["url"])
     with contextlib.closing(sqlite3.connect(folder / "walk.db")) as memory:
         n_rounds = int(memory.execute("SELECT value FROM facts WHERE name = 'round'").fetchone()[0])
-    lost = sorted(set(wanted) - set(pages))
+    lost = sorted(wanted - set(pages))
     n_doubled = len(pages) - len(set(pages)) + sum(max(0, n - n_rounds) for n in _kept(folder).values())
-    if lost or n_doubled or set(pages) - set(wanted):
-        tally.odd.append(f"{folder.name}: lost {lost[:5]}, doubled {n_doubled}, {sorted(set(pages) - set(wanted))[:5]}")
+    if lost or n_doubled or set(pages) - wanted:
+        tally.odd.append(f"{folder.name}: lost {lost[:5]}, doubled {n_doubled}, {sorted(set(pages) - wanted)[:5]}")
     tally.n_ends += 1
     tally.n_lost += len(lost)
     tally.n_doubled += n_doubled
