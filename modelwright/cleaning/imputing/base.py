@@ -5,7 +5,7 @@ What is learned on some rows is plain data and fills the gaps of others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,8 +54,7 @@ class Imputed:
 
     `guessed` has a line for each gap that was filled: `__row__`, `column`, `value` (a text; of several draws the mean
     or most frequent one), `low` and `high` (between which a number lies nine times of ten; null for a level),
-    `certainty` (0..1: the share of the column's variance that is known, or the chance of the level) and `sure`. One
-    draw takes the row's other guesses for known: in rows with several gaps it is surer than it should be; ten do not.
+    `certainty` (0..1: the share of the column's variance that is known, or the chance of the level) and `sure`.
     `missing` has `__row__` and a Boolean for each column that has gaps: what was a gap stays known. `state` is what was
     learned, JSON-able.
     """
@@ -75,17 +74,41 @@ class Imputed:
         """A table with a Boolean column `NAME_missing` for each column that had gaps."""
         data = self.draws[draw]
         names = [name for name in self.missing.columns if name != ROW_ID]
-        flags = self.missing.rename({name: _flag_name(name, data.schema) for name in names})
-        frame = data.frame.join(flags, on=ROW_ID, maintain_order="left")
-        more = tuple(Column(_flag_name(name, data.schema), "boolean", why=f"{name} was missing") for name in names)
-        return Dataset.from_frame(frame, Schema((*data.schema.columns, *more)), origin=data.origin)
+        flags = self.missing.rename({name: _fresh(FLAG.format(name), data.schema) for name in names})
+        more = tuple(
+            Column(_fresh(FLAG.format(name), data.schema), "boolean", why=f"{name} was missing") for name in names
+        )
+        return _widened(data, flags, more)
+
+    def with_spread(self, draw: int = 0) -> Dataset:
+        """A table with `NAME_low` and `NAME_high` beside each number or moment that had gaps, `NAME_certainty` beside
+        each level: what `guessed` says of the cell, null where it was known."""
+        import polars as pl
+
+        data, more = self.draws[draw], []
+        spread = data.frame.select(ROW_ID)
+        for (name,), own in self.guessed.group_by("column", maintain_order=True):
+            kind = data.schema[str(name)].kind
+            levels = kind in ("category", "boolean")
+            for what in ("certainty",) if levels else ("low", "high"):
+                fresh = _fresh(f"{name}_{what}", data.schema)
+                values = pl.col(what)
+                if kind == "datetime":
+                    values = (values * 1e6).round().cast(pl.Int64).cast(pl.Datetime("us"))
+                spread = spread.join(own.select(ROW_ID, values.alias(fresh)), on=ROW_ID, how="left")
+                more.append(Column(fresh, "number" if levels else kind, why=f"of guesses of {name}"))
+        return _widened(data, spread, tuple(more))
 
 
-def _flag_name(name: str, schema: Schema) -> str:
-    flag = FLAG.format(name)
-    while flag in schema:
-        flag += "_"
-    return flag
+def _widened(data: Dataset, beside: pl.DataFrame, columns: tuple[Column, ...]) -> Dataset:
+    frame = data.frame.join(beside, on=ROW_ID, maintain_order="left")
+    return Dataset.from_frame(frame, Schema((*data.schema.columns, *columns)), origin=data.origin)
+
+
+def _fresh(name: str, schema: Schema) -> str:
+    while name in schema:
+        name += "_"
+    return name
 
 
 def impute(
@@ -120,7 +143,7 @@ def learn(
     """
     import numpy as np
 
-    from modelwright.cleaning.imputing import chain, coding, simple
+    from modelwright.cleaning.imputing import coding, simple
 
     if spec.draws > 1 and spec.method != "chained":
         raise UserError(
@@ -141,20 +164,32 @@ def learn(
     }  # fmt: skip
     if spec.method == "chained":
         sweeps = spec.sweeps or _sweeps(gaps, learned, several=spec.draws > 1)
-        state["chains"] = []
-        for draw in range(spec.draws):
-            one = chain.learn_chain(
-                coded, codings, learned=learned, draws=spec.draws > 1, sweeps=sweeps,
-                seed=stream_seed(seed, "imputing", "draw", draw),
-            )  # fmt: skip
-            state["chains"].append(one)
-            if watch is not None:
-                watch({"stage": "imputing", "event": "progress", "done": draw + 1, "of": spec.draws})
+        state["chains"] = _chains(coded, codings, learned, (spec.draws, sweeps), seed=seed, watch=watch)
     elif spec.method == "neighbours":
         state["fill"] = simple.learn_neighbours(coded, codings, seed=seed)
     else:
         state["fill"] = simple.learn_fill(coded, codings, method=spec.method, constant=spec.constant)
     return state
+
+
+def _chains(
+    coded: np.ndarray, codings: Sequence[Coding], learned: list[int], asked: tuple[int, int], *, seed: int,
+    watch: Watch | None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """A chain for each draw; `asked` are the draws and sweeps."""
+    from threadpoolctl import threadpool_limits
+
+    from modelwright.cleaning.imputing import chain
+
+    draws, sweeps = asked
+    chains = []
+    with threadpool_limits(1, user_api="blas"):  # small products: threads that spin for each other cost many times them
+        for draw in range(draws):
+            own = stream_seed(seed, "imputing", "draw", draw)
+            chains.append(chain.learn_chain(coded, codings, learned=learned, draws=draws > 1, sweeps=sweeps, seed=own))
+            if watch is not None:
+                watch({"stage": "imputing", "event": "progress", "done": draw + 1, "of": draws})
+    return chains
 
 
 def _names(data: Dataset, spec: ImputeSpec) -> list[str]:
@@ -190,6 +225,7 @@ def apply(state: Mapping[str, Any], data: Dataset, *, seed: int = 0) -> Imputed:
     it in `columns` to learn it. Raises UserError `impute.columns` if a learned column is not in the table.
     """
     import numpy as np
+    from threadpoolctl import threadpool_limits
 
     from modelwright.cleaning.imputing import chain, coding, simple
 
@@ -200,12 +236,14 @@ def apply(state: Mapping[str, Any], data: Dataset, *, seed: int = 0) -> Imputed:
                 "impute.columns", f"the table has no column {one.name!r}, from which gaps are guessed.",
                 hint="add it, empty where nothing is known",
             )  # fmt: skip
+    data = _typed(data, codings)
     coded = coding.matrix(data, codings)
     if "chains" in state:
-        done = [
-            chain.apply_chain(one, coded, codings, seed=stream_seed(seed, "imputing", "draw", draw))
-            for draw, one in enumerate(state["chains"])
-        ]
+        with threadpool_limits(1, user_api="blas"):
+            done = [
+                chain.apply_chain(one, coded, codings, seed=stream_seed(seed, "imputing", "draw", draw))
+                for draw, one in enumerate(state["chains"])
+            ]
     else:
         filling = simple.apply_neighbours if state["method"] == "neighbours" else simple.apply_fill
         done = [filling(state["fill"], coded, codings)]
@@ -219,6 +257,20 @@ def apply(state: Mapping[str, Any], data: Dataset, *, seed: int = 0) -> Imputed:
         draws=draws, guessed=guessed, missing=_missing(data, gaps, codings), state=state,
         decisions=_told(guessed, state, len(draws)),
     )  # fmt: skip
+
+
+def _typed(data: Dataset, codings: list[Coding]) -> Dataset:
+    """Columns without any value are of the kind that was learned: nothing in them tells it."""
+    import numpy as np
+
+    from modelwright.cleaning.imputing.coding import values_of
+
+    frame, schema = data.frame, data.schema
+    for one in codings:
+        if one.seen and one.kind != schema[one.name].kind and not frame[one.name].count():
+            frame = frame.with_columns(frame[one.name].cast(values_of(np.empty(0), one).dtype))
+            schema = schema.with_column(one.name, kind=one.kind)
+    return data if schema is data.schema else Dataset.from_frame(frame, schema, origin=data.origin)
 
 
 def _filled(data: Dataset, filled: np.ndarray, gaps: np.ndarray, codings: list[Coding]) -> Dataset:

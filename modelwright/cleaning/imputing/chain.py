@@ -1,7 +1,8 @@
 """Chained equations: each incomplete column is guessed from all the others, in turn, again and again.
 
 A column's guess is a smooth curve and boosted trees, weighed by what each tells rows that it has not seen. Their errors
-on such rows say how far a guess may be off, and draws are made with them.
+on such rows say how far a guess may be off, and draws are made with them. In a row with several gaps the answer is the
+mean of what is told for several draws of the other gaps.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ N_NEAR = 40  # rows with the most like guesses, whose errors a draw is made with
 N_MATCHES = 5  # of which the values are lent, where a column's own values are to be kept
 CLEARLY = 0.95
 FAR_OUT = 5.0  # deviations, beyond which an input of the curve says no more
+N_COPIES = 8  # of a row with several gaps, over which its answers are averaged
+MOST_COPIED = 5_000  # rows copied at a time
 
 
 def learn_chain(
@@ -60,7 +63,18 @@ def learn_chain(
             rows = np.flatnonzero(gaps[:, place])
             if len(rows):
                 filled[rows, place] = guess(model, filled[rows], codings, rng if draws else None)[0]
-    return {"start": start, "models": models, "passes": max(1, min(sweeps, 2)), "draws": draws}
+    plain_models = [_as_plain(model) for model in models]
+    return {"start": start, "models": plain_models, "passes": max(1, min(sweeps, 2)), "draws": draws}
+
+
+def _as_plain(model: Model) -> Model:
+    """The model with its trees as texts."""
+    return model | {"trees": trees.as_texts(model["trees"])} if model.get("trees") else model
+
+
+def _loaded(plain: Model) -> Model:
+    """The inverse of `_as_plain`."""
+    return plain | {"trees": trees.from_texts(plain["trees"])} if plain.get("trees") else plain
 
 
 def _known(
@@ -131,13 +145,13 @@ def learn_column(
     if bent and coding.n_levels <= MOST_FOR_TREES and _is_spread(values, folds, coding):
         others = [other for other in range(len(codings)) if other != place]
         categories = [at for at, other in enumerate(others) if codings[other].levels]
-        texts, by_trees = trees.fit(
+        boosted, by_trees = trees.fit(
             filled[known][:, others], values if coding.levels else plain[:, 0], counts, n_levels=coding.n_levels,
             categories=categories, folds=folds, seed=seed,
         )  # fmt: skip
         share, both = _weighed(plain, told, by_trees, counts)
         if not draws or _error(plain, both, counts) < CLEARLY * _error(plain, told, counts):
-            told, model = both, model | {"share": share, "trees": texts}
+            told, model = both, model | {"share": share, "trees": boosted}
     return model | _donors(told, values, plain, counts, coding, rng)
 
 
@@ -222,32 +236,50 @@ def guess(
     Without `rng` the expected number or the likeliest level; with it a draw. How far off: the deviation of a number in
     its own units, the chance that a level is another one.
     """
+    coding = codings[model["column"]]
+    told = _told(model, filled, codings)
+    expected, off = _expected(model, told, coding)
+    if rng is None:
+        return expected, off
+    return _drawn(model, told, coding, rng.random(len(filled))), off
+
+
+def _expected(model: Model, told: np.ndarray, coding: Coding) -> tuple[np.ndarray, np.ndarray]:
+    """The expected number or the likeliest level of each row, and how far it may be off."""
     import numpy as np
 
-    place = model["column"]
-    coding = codings[place]
-    told = _told(model, filled, codings)
     if coding.levels:
-        shares = np.maximum(told, 1e-6)
-        shares /= shares.sum(axis=1, keepdims=True)
-        chosen = shares.argmax(axis=1)
-        if rng is not None:
-            chosen = (shares.cumsum(axis=1) < rng.random((len(shares), 1))).sum(axis=1).clip(0, coding.n_levels - 1)
-        return chosen.astype(np.float64), 1 - shares.max(axis=1)
+        shares = _shares(told)
+        return shares.argmax(axis=1).astype(np.float64), 1 - shares.max(axis=1)
     donors, errors = np.asarray(model["told"]), np.asarray(model["errors"])
-    scale = coding.scale
     if not len(donors):
-        return np.full(len(filled), coding.centre), np.full(len(filled), scale)
+        return np.full(len(told), coding.centre), np.full(len(told), coding.scale)
     near = _near(donors, told[:, 0], min(N_NEAR, len(donors)))
-    off = errors[near].std(axis=1) * scale
-    if rng is None:
-        return told[:, 0] * scale + coding.centre, off
-    rows = np.arange(len(filled))
+    return told[:, 0] * coding.scale + coding.centre, errors[near].std(axis=1) * coding.scale
+
+
+def _drawn(model: Model, told: np.ndarray, coding: Coding, chance: np.ndarray) -> np.ndarray:
+    """A draw for each row: the level, like row's error or like row's value at its `chance` (n,), 0 to 1."""
+    import numpy as np
+
+    if coding.levels:
+        places = (_shares(told).cumsum(axis=1) < chance[:, None]).sum(axis=1)
+        return np.asarray(places.clip(0, coding.n_levels - 1).astype(np.float64))
+    donors, rows = np.asarray(model["told"]), np.arange(len(told))
+    if not len(donors):
+        return np.full(len(told), coding.centre)
+    near = _near(donors, told[:, 0], min(N_MATCHES if model["matches"] else N_NEAR, len(donors)))
+    one = near[rows, (chance * near.shape[1]).astype(int)]
     if model["matches"]:
-        lent = _near(donors, told[:, 0], min(N_MATCHES, len(donors)))
-        return np.asarray(model["values"])[lent[rows, rng.integers(lent.shape[1], size=len(rows))]], off
-    drawn = told[:, 0] + errors[near[rows, rng.integers(near.shape[1], size=len(rows))]]
-    return drawn * scale + coding.centre, off
+        return np.asarray(np.asarray(model["values"])[one])
+    return np.asarray((told[:, 0] + np.asarray(model["errors"])[one]) * coding.scale + coding.centre)
+
+
+def _shares(told: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    shares = np.maximum(told, 1e-6)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def _told(model: Model, filled: np.ndarray, codings: Sequence[Coding]) -> np.ndarray:
@@ -278,16 +310,58 @@ def apply_chain(
     """Fill a coded table (n, d) with a learned chain: the filled table, and how far each guess may be off (n, d)."""
     import numpy as np
 
-    rng = stream(seed, "imputing", "apply") if state["draws"] else None
+    rng = stream(seed, "imputing", "apply")
+    models = [_loaded(model) for model in state["models"]]
     gaps = np.isnan(coded)
     filled, off = _started(coded, state["start"], codings, None), np.zeros(coded.shape)
     spread = np.array([coding.scale if not coding.levels else 1.0 for coding in codings])
     off[gaps] = np.broadcast_to(spread, coded.shape)[gaps]
-    several = (gaps.sum(axis=1) > 1).any()
-    for _ in range(state["passes"] if several else 1):
-        for model in state["models"]:
+    several = np.flatnonzero(gaps.sum(axis=1) > 1)
+    for _ in range(state["passes"] if len(several) else 1):
+        for model in models:
             place = model["column"]
             rows = np.flatnonzero(gaps[:, place])
             if len(rows):
-                filled[rows, place], off[rows, place] = guess(model, filled[rows], codings, rng)
+                own = rng if state["draws"] else None
+                filled[rows, place], off[rows, place] = guess(model, filled[rows], codings, own)
+    if not state["draws"]:
+        chances = rng.permuted(np.tile((np.arange(N_COPIES) + 0.5) / N_COPIES, (2, len(models), 1)), axis=2)
+        for begin in range(0, len(several), MOST_COPIED):
+            rows = several[begin : begin + MOST_COPIED]
+            filled[rows], off[rows] = _averaged(models, filled[rows], off[rows], gaps[rows], codings, chances)
+    return filled, off
+
+
+def _averaged(
+    models: Sequence[Model], filled: np.ndarray, off: np.ndarray, gaps: np.ndarray, codings: Sequence[Coding],
+    chances: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Answers (n, d) averaged over copies of each row in which the other gaps are drawn, and how far they may be off.
+
+    The `chances` (2 rounds, models, copies) of the draws are every row's, so that its answers do not depend on what
+    other rows there are.
+    """
+    import numpy as np
+
+    copies, n_copies = np.repeat(filled, chances.shape[2], axis=0), chances.shape[2]
+    filled, off = filled.copy(), off.copy()
+    for last in (False, True):
+        for at, model in enumerate(models):
+            coding, place = codings[model["column"]], model["column"]
+            rows = np.flatnonzero(gaps[:, place])
+            if not len(rows):
+                continue
+            copied = (rows[:, None] * n_copies + np.arange(n_copies)).ravel()
+            told = _told(model, copies[copied], codings)
+            copies[copied, place] = _drawn(model, told, coding, np.tile(chances[int(last), at], len(rows)))
+            if not last:
+                continue
+            shape = (len(rows), n_copies)
+            if coding.levels:
+                shares = _shares(told).reshape(*shape, -1).mean(axis=1)
+                filled[rows, place], off[rows, place] = shares.argmax(axis=1), 1 - shares.max(axis=1)
+            else:
+                each, apart = (part.reshape(shape) for part in _expected(model, told, coding))
+                filled[rows, place] = each.mean(axis=1)
+                off[rows, place] = np.sqrt((apart**2).mean(axis=1) + each.var(axis=1))
     return filled, off

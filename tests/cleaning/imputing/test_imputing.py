@@ -51,9 +51,9 @@ def with_gaps(frame: pl.DataFrame, share: float, seed: int = 1, columns: tuple[s
 
 @pytest.mark.parametrize("method", ["chained", "neighbours", "median", "mean", "most_frequent", "constant"])
 def test_every_gap_is_filled_and_nothing_else_changes(method: str) -> None:
-    frame = with_gaps(table(), 0.1)
+    frame = with_gaps(table(n=100), 0.1)
     data = dataset(frame)
-    imputed = impute(data, ImputeSpec(method=method))  # type: ignore[arg-type]
+    imputed = impute(data, ImputeSpec(method=method, sweeps=1))  # type: ignore[arg-type]
     filled = imputed.data.frame
     assert filled.null_count().sum_horizontal()[0] == 0
     assert filled.schema == data.frame.schema
@@ -68,7 +68,7 @@ def test_every_gap_is_filled_and_nothing_else_changes(method: str) -> None:
 
 
 def test_guesses_are_near_the_truth_and_sure_ones_nearer() -> None:
-    true = table(n=400)
+    true = table().drop("felled")
     imputed = impute(dataset(with_gaps(true, 0.15)))
     filled, missing = imputed.data.frame, imputed.missing
     for name in ("y", "rings"):
@@ -92,9 +92,9 @@ def test_numbers_lie_between_low_and_high() -> None:
 
 
 def test_what_is_learned_fills_other_rows_and_travels_as_json() -> None:
-    state = learn(dataset(with_gaps(table(0), 0.1)))
+    state = learn(dataset(with_gaps(table(0).drop("felled", "dry"), 0.1)))
     again = json.loads(json.dumps(state))
-    true = table(5, 120)
+    true = table(5, 120).drop("felled", "dry")
     new = dataset(with_gaps(true, 0.1, seed=7))
     first, second = apply(state, new), apply(again, new)
     assert first.data.frame.equals(second.data.frame)
@@ -130,7 +130,7 @@ def test_draws_differ_where_nothing_is_known_and_agree_where_all_is() -> None:
 
 
 def test_the_same_seed_says_the_same_and_the_target_is_left_alone() -> None:
-    frame = with_gaps(table(), 0.1)
+    frame = with_gaps(table(n=150).select("x", "y", "wood"), 0.1)
     data = dataset(frame, wood="target")
     first, second = impute(data, ImputeSpec(draws=2), seed=3), impute(data, ImputeSpec(draws=2), seed=3)
     assert all(one.frame.equals(other.frame) for one, other in zip(first.draws, second.draws, strict=True))
@@ -216,18 +216,44 @@ def test_pooled_intervals_are_wider_and_less_biased_than_those_of_one_filling() 
 # The command --------------------------------------------------------------------------------------------------
 
 
+def small() -> pl.DataFrame:
+    """Numbers and a category, of which only two have gaps: little to learn."""
+    return with_gaps(table(n=120).select("x", "y", "wood"), 0.1, columns=("y", "wood"))
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source, out = tmp_path / "wood.csv", tmp_path / "out"
-    with_gaps(table().drop("felled"), 0.1).write_csv(source)
-    asked = ["impute", str(source), "--draws", "3", "--out", str(out), "--store", str(tmp_path / "s"), "--json"]
-    assert command(asked) == 0
+    source, out, frame = tmp_path / "wood.csv", tmp_path / "out", small()
+    frame.write_csv(source)
+    store = ["--store", str(tmp_path / "s")]
+    assert command(["impute", str(source), "--draws", "2", "--out", str(out), *store, "--json"]) == 0
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert said[-1]["event"] == "imputed" and said[-1]["n_gaps"] > 100 and len(said[-1]["draws"]) == 3
+    assert said[-1]["event"] == "imputed" and said[-1]["n_gaps"] == frame.null_count().sum_horizontal()[0] > 10
+    assert len(said[-1]["draws"]) == 2
     for name in said[-1]["draws"]:
         assert pl.read_csv(name).null_count().sum_horizontal()[0] == 0
     assert pl.read_csv(out / "guessed.csv").height == said[-1]["n_gaps"]
     assert json.loads((out / "imputer.json").read_text())["method"] == "chained"
-    assert command(["impute", str(source), "--out", str(source), "--store", str(tmp_path / "s")]) == 2
+    assert command(["impute", str(source), "--out", str(source), *store]) == 2
+    assert command(["impute", str(source), "--apply", str(source), *store]) == 2
+    assert "impute.state" in capsys.readouterr().err
+
+
+def test_the_command_fills_other_rows_with_what_was_learned(tmp_path: Path) -> None:
+    """Even few rows of them, whose kinds nothing but what was learned tells."""
+    first, more, out, frame = tmp_path / "wood.csv", tmp_path / "more.csv", tmp_path / "o", small()
+    frame.write_csv(first)
+    new = table(9, 4).select("x", "y", "wood").with_columns(y=pl.lit(None, pl.Float64))
+    new.write_csv(more)
+    store = ["--store", str(tmp_path / "s")]
+    assert command(["impute", str(first), "--out", str(out), *store]) == 0
+    filled = tmp_path / "filled.csv"
+    state = str(out / "imputer.json")
+    assert command(["impute", str(more), "--apply", state, "-o", str(filled), "--with-spread", *store]) == 0
+    said = pl.read_csv(filled)
+    assert said.columns == ["x", "y", "wood", "y_low", "y_high"]
+    assert said["wood"].equals(new["wood"]) and said["y"].null_count() == 0
+    assert (said["y_low"] < said["y"]).all() and (said["y"] < said["y_high"]).all()
+    assert not (tmp_path / "guessed.csv").exists()
 
 
 def test_a_real_table(shared_data: Path) -> None:
