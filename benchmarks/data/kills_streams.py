@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
-import signal
 import socket
 import sqlite3
 import sys
@@ -49,7 +47,6 @@ the table twice, or has two records of one round, is doubled.
 LISTENED_S = 2.0
 LONGEST_S = 120.0
 N_PAGES = 60
-N_ALONE = 20
 
 
 @contextmanager
@@ -236,30 +233,6 @@ def judge_walk(folder: Path, wanted: set[str], tally: Tally) -> None:
     tally.n_ends += 1
     tally.n_lost += len(lost)
     tally.n_doubled += n_doubled
-
-
-def orphans(folder: Path) -> Tally:
-    """`wright collect crawl:` killed while its child lives on: a second and a half after that, collected again."""
-    tally, wright = Tally(), Wright(imported="modelwright.collection.web.piece")
-    store = Store.open(folder / "s")
-    with site.running(folder, N_PAGES) as (port, _):
-        settings = f"{{proxies: ['http://127.0.0.1:{port}'], delay_s: 0.005, include: ['/p/']}}"
-        command = ["collect", "crawl:http://a.test/p/0", "--crawl", settings, "--store", str(store.root), "--as"]
-        tally.length_s = wright.whole_s([*command, "whole"])
-        wanted = set(open_version(store, "whole").frame["url"])
-        for number, after_s in enumerate(moments(N_ALONE, tally.length_s, 15)):
-            child = wright.begin([*command, f"d{number}"])
-            time.sleep(after_s)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-            tally.n_kills += wright.end() != 0
-            wright.whole_s([*command, f"d{number}"])
-            tally.n_ends += 1
-            pages = open_version(store, f"d{number}").frame["url"]
-            tally.n_lost += len(wanted - set(pages))
-            tally.n_doubled += len(pages) - pages.n_unique()
-    wright.close()
-    return tally
 
 
 def measure() -> tuple[list[str], list[str]]:
