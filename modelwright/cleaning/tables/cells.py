@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from modelwright.cleaning.tables.coded import Coded, is_number
+from modelwright.cleaning.tables.coded import Coded, distinct
 from modelwright.cleaning.tables.composed import composed
 from modelwright.cleaning.tables.context import Context, Evidence, Said, context_of
 from modelwright.cleaning.tables.dependencies import Dependency, again, dependencies, has_groups, surprise
@@ -28,8 +28,9 @@ from modelwright.cleaning.tables.typos import NUMBERS, Channel, Edit, Near, edit
 if TYPE_CHECKING:
     import numpy as np
 
-LOOKS, ROUNDS = 2, 4
+LOOKS, ROUNDS = 3, 4
 LEAST_CELLS = 10
+LEARNED_FROM = 20_000  # rows from which habits are learned; the last look is at all
 JUNK_AT_FIRST = 0.1
 WRONG_AT_FIRST, LEAST_WRONG, MOST_WRONG = 0.01, 0.001, 0.3
 TYPED_AT_FIRST = 0.7
@@ -44,12 +45,15 @@ STRANGE = 0.05  # of one row in n: how likely a new text is that is near no freq
 
 @dataclass(frozen=True, eq=False)
 class Doubts:
-    """What may be wrong in one column: arrays of the same length, one entry for each cell and each text that may have
-    been meant. `own` and `meant` are codes (`own` -1: the cell is missing); `odds` (nats) is what the row says of
-    `meant` against `own`; `kind` numbers the distinct pairs (own, meant), with their `edits` and chance by an untaught
-    channel."""
+    """What may be wrong in one column, of which `share` of the rows were looked at.
+
+    Arrays of the same length, one entry for each cell and each text that may have been meant: `own` and `meant` are
+    codes (`own` -1: the cell is missing); `odds` (nats) is what the row says of `meant` against `own`; `kind` numbers
+    the distinct pairs (own, meant), with their `edits` and chance by an untaught channel.
+    """
 
     column: Coded
+    share: float
     deps: Sequence[Evidence]
     rows: np.ndarray
     own: np.ndarray
@@ -63,15 +67,15 @@ class Doubts:
     against: Said
 
 
-def doubts(column: Coded, deps: Sequence[Evidence], close: Near, sound: np.ndarray) -> Doubts | None:
-    """What may be wrong in a column, by the rest of the rows and by its spelling; None when nothing may be."""
+def doubts(context: Context, close: Near, sound: np.ndarray, looked: np.ndarray) -> Doubts | None:
+    """What may be wrong in these rows of a column, by the rest of the rows and by its spelling; None for nothing."""
     import numpy as np
 
-    context = context_of(column, deps, sound)
+    column = context.column
     own_base = _own_base(column, close, sound)
     blocks = []
-    for start in range(0, column.n_rows, BLOCK):
-        block = np.arange(start, min(column.n_rows, start + BLOCK))
+    for start in range(0, len(looked), BLOCK):
+        block = looked[start : start + BLOCK]
         rows, meant = _pairs(column, context.deps, close, block)
         kept = _doubtful(context, rows, meant, own_base)
         blocks.append((rows[kept], meant[kept]))
@@ -83,9 +87,10 @@ def doubts(column: Coded, deps: Sequence[Evidence], close: Near, sound: np.ndarr
     distinct, kind = np.unique(own * len(column.values) + meant, return_inverse=True)
     pairs = [divmod(int(one), len(column.values)) for one in distinct]
     found = [edits(column.values[seen], column.values[one]) if seen >= 0 else () for seen, one in pairs]
+    base = np.where(own >= 0, own_base[own], 0.0)
     return Doubts(
-        column, context.deps, rows, own, meant, said.log - against.log, np.where(own >= 0, own_base[own], 0.0), kind,
-        found, [column.values[one] for _, one in pairs], said, against,
+        column, len(looked) / column.n_rows, context.deps, rows, own, meant, said.log - against.log, base, kind, found,
+        [column.values[one] for _, one in pairs], said, against,
     )  # fmt: skip
 
 
@@ -122,8 +127,7 @@ def _needs_more(column: Coded) -> np.ndarray:
     repair."""
     import numpy as np
 
-    plain = [column.numeric >= NUMBERS and is_number(value) for value in column.values]
-    return np.array([*plain, True])
+    return np.append(column.plain if column.numeric >= NUMBERS else np.zeros(len(column.values), bool), True)
 
 
 def _pairs(column: Coded, deps: Sequence[Evidence], close: Near, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -135,13 +139,13 @@ def _pairs(column: Coded, deps: Sequence[Evidence], close: Near, block: np.ndarr
     for dep in deps:
         for rival in dep.rivals(own, block):
             some = rival >= 0
-            keys.append(np.unique(block[some] * len(column.values) + rival[some]))
+            keys.append(block[some] * len(column.values) + rival[some])
     order = np.argsort(own[block], kind="stable")
     ranked = own[block][order]
     for rare, frequent in close.of.items():
         places = block[order[np.searchsorted(ranked, rare) : np.searchsorted(ranked, rare, side="right")]]
         keys += [places * len(column.values) + one for one in frequent]
-    both = np.unique(np.concatenate(keys))
+    both = distinct(np.concatenate(keys))
     return both // len(column.values), both % len(column.values)
 
 
@@ -153,6 +157,7 @@ def _own_base(column: Coded, close: Near, sound: np.ndarray) -> np.ndarray:
     base = np.asarray((column.counts - 1) * sound / n_present, np.float64)
     plain = Channel()
     floor = STRANGE / n_present
+    once = (float(sound[column.counts == 1].sum()) + 0.5) / (n_present + 1)  # mistakes are no sign of new texts
     for rare in range(len(column.values)):
         if base[rare] > 0 and rare not in close.of:
             continue
@@ -161,7 +166,7 @@ def _own_base(column: Coded, close: Near, sound: np.ndarray) -> np.ndarray:
             (plain.chance(edits(text, column.values[one]), column.values[one]) for one in close.of.get(rare, ())),
             default=0.0,
         )
-        base[rare] += column.once * close.chance_of(text) * nearest if nearest else floor
+        base[rare] += once * close.chance_of(text) * nearest if nearest else floor
     return np.maximum(base, 1e-12)
 
 
@@ -199,34 +204,44 @@ class Habits:
 
 
 def examine(columns: Sequence[Coded]) -> tuple[list[Verdict], Habits]:
-    """All doubtful cells of a table, judged; twice, for the second look knows the table's habits."""
+    """All doubtful cells of a table, judged; three times, for each look knows the table's habits better.
+
+    Of a long table the first looks are at 20,000 rows, evenly spread; the last is at all."""
+
+    import numpy as np
 
     looked = [column for column in columns if column.changeable and column.n_present >= LEAST_CELLS]
+    if not looked:
+        return [], Habits()
     close = {column.name: near(column) for column in looked}
-    known: dict[str, list[Evidence]] = {}
-    habits = Habits()
-    verdicts: list[Verdict] = []
-    for _ in range(LOOKS):
+    contexts: dict[str, Context] = {}
+    habits, verdicts = Habits(), list[Verdict]()
+    every = np.arange(looked[0].n_rows)
+    some = every[np.linspace(0, len(every) - 1, min(LEARNED_FROM, len(every))).astype(np.int64)]
+    for look in range(LOOKS):
         found, n_near, n_junk = [], 1.0, JUNK_AT_FIRST
         for column in looked:
             mistaken = junk(
                 column, close[column.name], habits.channel, habits.wrong.get(column.name, WRONG_AT_FIRST), habits.junk
             )
             n_near, n_junk = n_near + len(close[column.name].of), n_junk + float(mistaken.sum())
-            sound = 1 - mistaken
-            if column.name in known:
-                refitted = [
-                    again(dep, column, sound) if isinstance(dep, Dependency) else dep for dep in known[column.name]
-                ]
-                deps = [dep for dep in refitted if dep is not None]
-            else:
-                deps = evidence(column, columns, sound)
-                known[column.name] = deps
-            one = doubts(column, deps, close[column.name], sound)
+            context = contexts[column.name] = _context(column, columns, contexts.get(column.name), 1 - mistaken)
+            one = doubts(context, close[column.name], 1 - mistaken, every if look == LOOKS - 1 else some)
             if one is not None:
                 found.append(one)
         verdicts, habits = judge(found, replace(habits, junk=min(0.9, max(0.02, n_junk / n_near))))
     return verdicts, habits
+
+
+def _context(column: Coded, columns: Sequence[Coded], known: Context | None, sound: np.ndarray) -> Context:
+    """The evidence about a column, weighed; of the last look, where that did not change by what is now known."""
+    if known is None:
+        return context_of(column, evidence(column, columns, sound), sound)
+    refitted = [again(dep, column, sound) if isinstance(dep, Dependency) else dep for dep in known.deps]
+    deps = [dep for dep in refitted if dep is not None]
+    if [dep.mixed for dep in deps] == [dep.mixed for dep in known.deps]:
+        return Context(column, deps, known.weights, sound)
+    return context_of(column, deps, sound)
 
 
 def evidence(column: Coded, columns: Sequence[Coded], sound: np.ndarray) -> list[Evidence]:
@@ -249,7 +264,7 @@ def judge(found: Sequence[Doubts], habits: Habits) -> tuple[list[Verdict], Habit
             weights, by_typing = _told_of(one, share)
             pairs += [(edit, weight) for edit, weight in zip(one.edits, weights, strict=True) if edit and weight > 0.01]
             n_typed, n_wrong = n_typed + by_typing, n_wrong + float(weights.sum())
-            n_cells = max(1, one.column.n_present)
+            n_cells = max(1.0, one.share * one.column.n_present)
             rate = (float(weights.sum()) + 20 * WRONG_AT_FIRST) / (n_cells + 20)
             wrong[one.column.name] = min(MOST_WRONG, max(LEAST_WRONG, rate))
         channel = learn(pairs)

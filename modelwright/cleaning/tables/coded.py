@@ -7,7 +7,7 @@ does.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 SHOWN = 60
+MOST_COUNTED = 2_000_000  # keys that are counted in a table; more are sorted
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
 _RUNS = ((re.compile(r"[^\W\d_]+"), "a"), (re.compile(r"\d+"), "9"), (re.compile(r"\s+"), " "))
 
@@ -36,7 +37,7 @@ class Coded:
         """Rows, with and without a value."""
         return len(self.codes)
 
-    @property
+    @cached_property
     def n_present(self) -> int:
         """Rows with a value."""
         return int(self.counts.sum())
@@ -57,8 +58,14 @@ class Coded:
     @cached_property
     def numeric(self) -> float:
         """Share of the rows whose text is a plain number."""
-        n_plain = sum(n for value, n in zip(self.values, self.counts.tolist(), strict=True) if is_number(value))
-        return float(n_plain / max(1, self.n_present))
+        return float(self.counts[self.plain].sum() / max(1, self.n_present))
+
+    @cached_property
+    def plain(self) -> np.ndarray:
+        """Which texts are plain numbers, bool."""
+        import numpy as np
+
+        return np.fromiter((is_number(value) for value in self.values), bool, len(self.values))
 
 
 def is_number(text: str) -> bool:
@@ -123,6 +130,49 @@ def paired(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     both = (left >= 0) & (right >= 0)
     found = np.full(len(left), -1, np.int64)
     if both.any():
-        key = left[both].astype(np.int64) * (int(right.max()) + 1) + right[both]
-        found[both] = np.unique(key, return_inverse=True)[1]
+        width = int(right.max()) + 1
+        key = left[both].astype(np.int64) * width + right[both]
+        most = (int(left.max()) + 1) * width
+        if most <= MOST_COUNTED:
+            number = np.cumsum(np.bincount(key, minlength=most) > 0) - 1
+            found[both] = number[key]
+        else:
+            found[both] = np.unique(key, return_inverse=True)[1]
+    return found
+
+
+def tallied(keys: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct keys (int64, 0 to `most`), sorted, and how often each occurs.
+
+    >>> import numpy as np
+    >>> [found.tolist() for found in tallied(np.array([3, 1, 3]), 5)]
+    [[1, 3], [1, 2]]
+    """
+    import numpy as np
+
+    if most > MOST_COUNTED:
+        return np.unique(keys, return_counts=True)
+    counts = np.bincount(keys, minlength=most)
+    some = np.flatnonzero(counts)
+    return some, counts[some]
+
+
+def distinct(keys: np.ndarray) -> np.ndarray:
+    """The distinct numbers, sorted: faster by sorting than as NumPy hashes them.
+
+    >>> import numpy as np
+    >>> distinct(np.array([3, 1, 3])).tolist()
+    [1, 3]
+    """
+    import numpy as np
+
+    ranked = np.sort(keys)
+    return ranked[np.r_[True, ranked[1:] != ranked[:-1]]] if len(ranked) else ranked
+
+
+def part_of(column: Coded, rows: np.ndarray) -> Coded:
+    """Some rows of a column; its texts, and how often each occurs in all of it, stay."""
+    found = replace(column, codes=column.codes[rows])
+    for name in ("n_present", "base", "once", "plain", "numeric"):
+        found.__dict__[name] = getattr(column, name)
     return found

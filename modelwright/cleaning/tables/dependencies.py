@@ -14,11 +14,11 @@ the share of exceptions; MacKay and Peto (1995), "A hierarchical Dirichlet langu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from modelwright.cleaning.tables.coded import Coded, paired, quoted
+from modelwright.cleaning.tables.coded import Coded, paired, part_of, quoted, tallied
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +27,9 @@ MIXED = (0.02, 0.06, 0.2, 0.6, 2.0, 6.0, 20.0)  # values of `a` that are tried
 LEAST_GAIN = 0.02  # nats a cell, and
 LEAST_SHARE = 0.05  # of what there is to say
 MOST_SINGLE, MOST_PAIRS = 6, 2
+LEAST_IN_GROUP = 10
+MOST_TABLE = 4_000_000  # groups times values
+LEARNED_FROM = 20_000  # rows: of a longer table, what says something of what is learned from so many
 MOST_DISTINCT = 0.7  # of the rows: a column of nearly distinct texts has no groups
 
 
@@ -52,12 +55,30 @@ class Dependency:
 
         group = self.groups[rows]
         known = group >= 0
-        key = np.where(known, group, 0) * self.width + values
-        place = np.minimum(np.searchsorted(self.keys, key), max(0, len(self.keys) - 1))
-        n_for = np.where((self.keys[place] == key) & known & (values >= 0), self.votes[place], 0)
+        key = np.where(known, group, 0) * self.width + np.maximum(values, 0)
+        n_for = np.where(known & (values >= 0), self._votes_of(key), 0)
         n_all = np.where(known, self.sizes[np.maximum(group, 0)], 0)
         voted = known & (own >= 0)
         return n_for - (voted & (own == values)), n_all - voted
+
+    def _votes_of(self, key: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        if self._table is not None:
+            return np.asarray(self._table[key])
+        place = np.minimum(np.searchsorted(self.keys, key), max(0, len(self.keys) - 1))
+        return np.where(self.keys[place] == key, self.votes[place], 0)
+
+    @cached_property
+    def _table(self) -> np.ndarray | None:
+        """The votes of every group for every value, int32, where that is a table of a few megabytes."""
+        import numpy as np
+
+        if len(self.sizes) * self.width > MOST_TABLE:
+            return None
+        table = np.zeros(len(self.sizes) * self.width, np.int32)
+        table[self.keys] = self.votes
+        return table
 
     @cached_property
     def leaders(self) -> tuple[np.ndarray, np.ndarray]:
@@ -109,25 +130,34 @@ def depend(on: tuple[str, ...], groups: np.ndarray, column: Coded, sound: np.nda
     import numpy as np
 
     width = len(column.values)
-    both = (groups >= 0) & (column.codes >= 0)
-    if width < 2 or not both.any():
+    n_groups = int(groups.max(initial=-1)) + 1
+    if width < 2 or not n_groups:
         return None
-    n_groups = int(groups.max()) + 1
-    keys, votes = np.unique(groups[both].astype(np.int64) * width + column.codes[both], return_counts=True)
-    sizes = np.bincount(groups[both], minlength=n_groups)
+    both = np.flatnonzero((groups >= 0) & (column.codes >= 0))
+    group, value = groups[both].astype(np.int64), column.codes[both]
+    keys, votes = tallied(group * width + value, n_groups * width)
+    sizes = np.bincount(group, minlength=n_groups)
+    mixed, gain = _fit(keys, votes, sizes, column, sound)
+    if mixed is None:
+        return None
+    return Dependency(on, groups, keys, votes, sizes, width, mixed, gain / column.n_rows, column.base)
+
+
+def _fit(
+    keys: np.ndarray, votes: np.ndarray, sizes: np.ndarray, column: Coded, sound: np.ndarray
+) -> tuple[float | None, float]:
+    """`a`, and what predictions with it gain in all (nats); None where no row has another in its group."""
+    import numpy as np
+
+    width = len(column.values)
     voters = sizes[keys // width]
-    if (voters > 1).sum() == 0:
-        return None
+    if not (voters > 1).any():
+        return None, 0.0
     base = column.base[keys % width]
     weight = votes * sound[keys % width]
-    n_cells = max(1.0, weight.sum())
-    gains = [
-        float((weight * (np.log((votes - 1 + a * base) / (voters - 1 + a)) - np.log(base))).sum() / n_cells)
-        for a in MIXED
-    ]
+    gains = [float((weight * (np.log((votes - 1 + a * base) / (voters - 1 + a) / base))).sum()) for a in MIXED]
     best = int(np.argmax(gains))
-    return Dependency(on, groups, keys, votes, sizes, width, MIXED[best], float(gains[best] * n_cells / column.n_rows),
-                      column.base)  # fmt: skip
+    return MIXED[best], gains[best]
 
 
 def surprise(column: Coded) -> float:
@@ -145,7 +175,8 @@ def has_groups(column: Coded) -> bool:
 
 def again(dep: Dependency, column: Coded, sound: np.ndarray) -> Dependency | None:
     """The same dependency with `a` fitted anew, now that more is known of which texts are sound."""
-    return depend(dep.on, dep.groups, column, sound)
+    mixed, gain = _fit(dep.keys, dep.votes, dep.sizes, column, sound)
+    return None if mixed is None else replace(dep, mixed=mixed, gain=gain / column.n_rows)
 
 
 def dependencies(column: Coded, others: Sequence[Coded], sound: np.ndarray) -> list[Dependency]:
@@ -164,28 +195,51 @@ def dependencies(column: Coded, others: Sequence[Coded], sound: np.ndarray) -> l
     least = max(LEAST_GAIN, LEAST_SHARE * to_say)
     single = []
     for other in others:
-        found = (
-            depend((other.name,), other.codes, column, sound)
-            if other.name != column.name and has_groups(other)
-            else None
-        )
+        if other.name == column.name or not has_groups(other):
+            continue
+        found = _learned((other.name,), other.codes, len(other.values), column, sound)
         if found is not None and found.gain > least:
-            single.append(found)
-    single.sort(key=lambda found: (-found.gain, found.on))
-    single = single[:MOST_SINGLE]
-    return single + _pairs(column, single, to_say, sound)
+            single.append((found, other.codes))
+    single.sort(key=lambda one: (-one[0].gain, one[0].on))
+    chosen = single[:MOST_SINGLE]
+    chosen += _pairs(column, chosen, to_say, sound)
+    made = [
+        depend(found.on, groups, column, sound) if found.groups is not groups else found for found, groups in chosen
+    ]
+    return [one for one in made if one is not None]
 
 
-def _pairs(column: Coded, single: Sequence[Dependency], to_say: float, sound: np.ndarray) -> list[Dependency]:
+def _learned(
+    on: tuple[str, ...], groups: np.ndarray, n_groups: int, column: Coded, sound: np.ndarray
+) -> Dependency | None:
+    """What groups say of a column, by some of the rows where there are many: whole groups where they are small."""
+    import numpy as np
+
+    if column.n_rows <= LEARNED_FROM:
+        return depend(on, groups, column, sound)
+    share = LEARNED_FROM / column.n_rows
+    if n_groups * LEAST_IN_GROUP <= LEARNED_FROM:
+        rows = np.linspace(0, column.n_rows - 1, LEARNED_FROM).astype(np.int64)
+    else:
+        mixed = groups.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        rows = np.flatnonzero((mixed >> np.uint64(32) < np.uint64(share * 2**32)) & (groups >= 0))[: 2 * LEARNED_FROM]
+    if not len(rows):
+        return None
+    return depend(on, np.unique(groups[rows], return_inverse=True)[1], part_of(column, rows), sound)
+
+
+def _pairs(
+    column: Coded, single: Sequence[tuple[Dependency, np.ndarray]], to_say: float, sound: np.ndarray
+) -> list[tuple[Dependency, np.ndarray]]:
     """Pairs that say more than either of their columns, where a column by itself leaves much unsaid."""
-    if not single or single[0].gain > 0.9 * to_say:
+    if not single or single[0][0].gain > 0.9 * to_say:
         return []
     found = []
-    for place, left in enumerate(single):
-        for right in single[place + 1 :]:
-            groups = paired(left.groups, right.groups)
-            pair = depend((*left.on, *right.on), groups, column, sound)
+    for place, (left, left_groups) in enumerate(single):
+        for right, right_groups in single[place + 1 :]:
+            groups = paired(left_groups, right_groups)
+            pair = _learned((*left.on, *right.on), groups, int(groups.max(initial=-1)) + 1, column, sound)
             if pair is not None and pair.gain > max(left.gain, right.gain) + LEAST_SHARE * to_say:
-                found.append(pair)
-    found.sort(key=lambda pair: (-pair.gain, pair.on))
+                found.append((pair, groups))
+    found.sort(key=lambda one: (-one[0].gain, one[0].on))
     return found[:MOST_PAIRS]

@@ -203,9 +203,10 @@ class _Index:
         self.shorter: dict[str, list[int]] = {}
         lengths: dict[int, list[int]] = {}
         for place, text in enumerate(texts):
+            if 0 < len(text) <= LONGEST:
+                self.whole[text] = place
             if 1 < len(text) <= LONGEST:
                 lengths.setdefault(len(text), []).append(place)
-                self.whole[text] = place
                 for gap in range(len(text) if len(text) <= 64 else 0):
                     left = text[:gap] + text[gap + 1 :]
                     self.shorter.setdefault(left, []).append(place)
