@@ -141,6 +141,7 @@ def learn_column(
         model: Model = {"column": place, "mean": mean.tolist(), "share": None}
         return model | _donors(np.tile(mean, (len(known), 1)), values, plain, counts, coding, rng)
     curve, told = smooth.fit(_inputs(filled[known], codings, place), plain, counts, rng)
+    told = _within(told, coding)
     model = {"column": place, "curve": curve, "share": 1.0, "trees": []}
     if bent and coding.n_levels <= MOST_FOR_TREES and _is_spread(values, folds, coding):
         others = [other for other in range(len(codings)) if other != place]
@@ -153,6 +154,16 @@ def learn_column(
         if not draws or _error(plain, both, counts) < CLEARLY * _error(plain, told, counts):
             told, model = both, model | {"share": share, "trees": boosted}
     return model | _donors(told, values, plain, counts, coding, rng)
+
+
+def _within(told: np.ndarray, coding: Coding) -> np.ndarray:
+    """What the curve tells of a number, within what was seen of it: far from all known rows it would be wild."""
+    import numpy as np
+
+    if coding.levels:
+        return told
+    low, high = ((end - coding.centre) / (coding.scale or 1.0) for end in (coding.low, coding.high))
+    return np.clip(told, low, high)
 
 
 def _weighed(
@@ -288,7 +299,7 @@ def _told(model: Model, filled: np.ndarray, codings: Sequence[Coding]) -> np.nda
     place, share = model["column"], model["share"]
     if share is None:
         return np.tile(np.asarray(model["mean"]), (len(filled), 1))
-    told = share * smooth.predict(model["curve"], _inputs(filled, codings, place))
+    told = share * _within(smooth.predict(model["curve"], _inputs(filled, codings, place)), codings[place])
     if model["trees"] and share < 1:
         others = [other for other in range(len(codings)) if other != place]
         told = told + (1 - share) * trees.predict(model["trees"], filled[:, others], n_levels=codings[place].n_levels)
