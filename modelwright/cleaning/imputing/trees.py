@@ -14,9 +14,9 @@ N_FOLDS = 4
 SETTINGS = {
     "learning_rate": 0.1, "num_leaves": 12, "min_data_in_leaf": 5, "max_bin": 63,
     "lambda_l2": 1.0, "verbose": -1, "num_threads": 1, "deterministic": True, "force_row_wise": True,
-    "feature_pre_filter": False,
+    "feature_pre_filter": False, "feature_fraction_bynode": 0.7,
 }  # fmt: skip
-MOST_ROUNDS, PATIENCE = 200, 6
+MOST_ROUNDS, PATIENCE = 300, 10
 
 
 def fit(
@@ -27,7 +27,7 @@ def fit(
     row is told by the fold without it, (n, 1) or (n, n_levels).
 
     `folds` (n,) are 0 to 3; `categories` the columns of `x` that hold codes. A fold stops when its own rows have not
-    been told better for six rounds.
+    been told better for ten rounds.
 
     Reference: Ke et al. (2017), "LightGBM: a highly efficient gradient boosting decision tree", NIPS.
 
