@@ -22,15 +22,14 @@ from typing import TYPE_CHECKING
 from modelwright.cleaning.tables.coded import Coded, distinct
 from modelwright.cleaning.tables.composed import composed
 from modelwright.cleaning.tables.context import Context, Evidence, Said, context_of
-from modelwright.cleaning.tables.dependencies import Dependency, again, dependencies, has_groups, surprise
+from modelwright.cleaning.tables.dependencies import LEARNED_FROM, Dependency, again, dependencies, has_groups, surprise
 from modelwright.cleaning.tables.typos import NUMBERS, Channel, Edit, Near, edits, junk, learn, near
 
 if TYPE_CHECKING:
     import numpy as np
 
-LOOKS, ROUNDS = 3, 4
+LOOKS, ROUNDS = 5, 4
 LEAST_CELLS = 10
-LEARNED_FROM = 20_000  # rows from which habits are learned; the last look is at all
 JUNK_AT_FIRST = 0.1
 WRONG_AT_FIRST, LEAST_WRONG, MOST_WRONG = 0.01, 0.001, 0.3
 TYPED_AT_FIRST = 0.7
@@ -204,7 +203,7 @@ class Habits:
 
 
 def examine(columns: Sequence[Coded]) -> tuple[list[Verdict], Habits]:
-    """All doubtful cells of a table, judged; three times, for each look knows the table's habits better.
+    """All doubtful cells of a table, judged; five times, for each look knows the table's habits better.
 
     Of a long table the first looks are at 20,000 rows, evenly spread; the last is at all."""
 

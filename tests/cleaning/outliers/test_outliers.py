@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor
 
 from modelwright.cleaning.mend import MendSpec, mend
-from modelwright.cleaning.outliers import outliers
+from modelwright.cleaning.outliers import detectors, outliers
 from modelwright.cleaning.outliers.base import DETECTORS, MOST_KNOWN
 from modelwright.cleaning.outliers.detectors import lof
 from modelwright.cleaning.outliers.mending import MEND, OutliersSpec, propose
@@ -151,5 +151,6 @@ def test_a_rare_level_is_named() -> None:
     assert "`x` (9" in reason or "`wood` (yew, which is rare)" in reason
 
 
-def test_the_contract_of_mending() -> None:
+def test_the_contract_of_mending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detectors, "N_TREES", 40)  # building trees is most of the time, and not what is tested
     check_mending(MEND)

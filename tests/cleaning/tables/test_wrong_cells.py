@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwright.cleaning.mend import MendSpec, mend
+from modelwright.cleaning.tables import cells, dependencies
 from modelwright.cleaning.tables.base import MEND, WrongCellsSpec, propose
 from modelwright.cleaning.tables.typos import edits
 from modelwright.core.data import ROW_ID, Dataset
@@ -223,3 +224,30 @@ def test_columns_of_the_same_texts_never_change_places() -> None:
     places = [f"zone {number}" for number in range(12)]
     frame = pl.DataFrame({"start": rng.choice(places, 400), "end": rng.choice(places, 400)})
     assert said(frame) == {}
+
+
+def test_one_cell_in_ten_misspelled() -> None:
+    """Mistakes that are many are no sign that the column has many rare texts."""
+    rng = np.random.default_rng(6)
+    loans, jobs = ["yes", "no", "unknown"], ["admin", "services", "technician", "retired"]
+    right = pl.DataFrame({"loan": rng.choice(loans, 600), "job": rng.choice(jobs, 600)})
+    wrong = right
+    for name in right.columns:
+        cells = wrong[name].to_list()
+        for row in rng.choice(600, 60, replace=False).tolist():
+            place = int(rng.integers(len(cells[row])))
+            cells[row] = cells[row][:place] + str(rng.choice(list("bqxz"))) + cells[row][place + 1 :]
+        wrong = wrong.with_columns(pl.Series(name, cells))
+    found = said(wrong, least=0.95)
+    n_right = sum(right[column][row] == after for (row, column), after in found.items())
+    assert n_right >= 80
+    assert n_right >= 0.98 * len(found)
+
+
+def test_a_long_table_is_learned_from_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = put(put(hospitals(600), 3, "city", "dxthan"), 590, "city", None)
+    whole = said(frame)
+    for module in (cells, dependencies):
+        monkeypatch.setattr(module, "LEARNED_FROM", 150)
+    assert said(frame) == whole
+    assert set(whole) == {(3, "city"), (590, "city")}
