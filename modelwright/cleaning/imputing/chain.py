@@ -27,6 +27,7 @@ N_MATCHES = 5  # of which the values are lent, where a column's own values are t
 CLEARLY = 0.95
 FAR_OUT = 5.0  # deviations, beyond which an input of the curve says no more
 N_COPIES = 8  # of a row with several gaps, over which its answers are averaged
+N_ROUNDS, N_KEPT = 4, 2  # of draws in the copies, and how many of the last are averaged
 MOST_COPIED = 5_000  # rows copied at a time
 
 
@@ -142,7 +143,7 @@ def learn_column(
         return model | _donors(np.tile(mean, (len(known), 1)), values, plain, counts, coding, rng)
     curve, told = smooth.fit(_inputs(filled[known], codings, place), plain, counts, rng)
     told = _within(told, coding)
-    model = {"column": place, "curve": curve, "share": 1.0, "trees": []}
+    model = {"column": place, "mean": mean.tolist(), "curve": curve, "share": 1.0, "trees": []}
     if bent and coding.n_levels <= MOST_FOR_TREES and _is_spread(values, folds, coding):
         others = [other for other in range(len(codings)) if other != place]
         categories = [at for at, other in enumerate(others) if codings[other].levels]
@@ -163,7 +164,7 @@ def _within(told: np.ndarray, coding: Coding) -> np.ndarray:
     if coding.levels:
         return told
     low, high = ((end - coding.centre) / (coding.scale or 1.0) for end in (coding.low, coding.high))
-    return np.clip(told, low, high)
+    return np.asarray(np.clip(told, low, high))
 
 
 def _weighed(
@@ -290,7 +291,7 @@ def _shares(told: np.ndarray) -> np.ndarray:
     import numpy as np
 
     shares = np.maximum(told, 1e-6)
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=-1, keepdims=True))
 
 
 def _told(model: Model, filled: np.ndarray, codings: Sequence[Coding]) -> np.ndarray:
@@ -336,7 +337,7 @@ def apply_chain(
                 own = rng if state["draws"] else None
                 filled[rows, place], off[rows, place] = guess(model, filled[rows], codings, own)
     if not state["draws"]:
-        chances = rng.permuted(np.tile((np.arange(N_COPIES) + 0.5) / N_COPIES, (2, len(models), 1)), axis=2)
+        chances = rng.permuted(np.tile((np.arange(N_COPIES) + 0.5) / N_COPIES, (1 + N_ROUNDS, len(models), 1)), axis=2)
         for begin in range(0, len(several), MOST_COPIED):
             rows = several[begin : begin + MOST_COPIED]
             filled[rows], off[rows] = _averaged(models, filled[rows], off[rows], gaps[rows], codings, chances)
@@ -349,30 +350,54 @@ def _averaged(
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Answers (n, d) averaged over copies of each row in which the other gaps are drawn, and how far they may be off.
 
-    The `chances` (2 rounds, models, copies) of the draws are every row's, so that its answers do not depend on what
-    other rows there are.
+    They begin as any of the column's values, so that two gaps do not bear out each other's first guess. The `chances`
+    (1 + rounds, models, copies) of the draws are every row's: its answers do not depend on what other rows there are.
     """
     import numpy as np
 
-    copies, n_copies = np.repeat(filled, chances.shape[2], axis=0), chances.shape[2]
+    n_copies = chances.shape[2]
+    copies = np.repeat(filled, n_copies, axis=0)
     filled, off = filled.copy(), off.copy()
-    for last in (False, True):
+    places = [np.flatnonzero(gaps[:, model["column"]]) for model in models]
+    copied = [(rows[:, None] * n_copies + np.arange(n_copies)).ravel() for rows in places]
+    for at, model in enumerate(models):
+        begun = _any_value(model, codings[model["column"]], chances[0, at])
+        copies[copied[at], model["column"]] = np.tile(begun, len(places[at]))
+    kept: dict[int, list[np.ndarray]] = {}
+    for turn in range(1, len(chances)):
         for at, model in enumerate(models):
-            coding, place = codings[model["column"]], model["column"]
-            rows = np.flatnonzero(gaps[:, place])
-            if not len(rows):
+            if not len(places[at]):
                 continue
-            copied = (rows[:, None] * n_copies + np.arange(n_copies)).ravel()
-            told = _told(model, copies[copied], codings)
-            copies[copied, place] = _drawn(model, told, coding, np.tile(chances[int(last), at], len(rows)))
-            if not last:
-                continue
-            shape = (len(rows), n_copies)
-            if coding.levels:
-                shares = _shares(told).reshape(*shape, -1).mean(axis=1)
-                filled[rows, place], off[rows, place] = shares.argmax(axis=1), 1 - shares.max(axis=1)
-            else:
-                each, apart = (part.reshape(shape) for part in _expected(model, told, coding))
-                filled[rows, place] = each.mean(axis=1)
-                off[rows, place] = np.sqrt((apart**2).mean(axis=1) + each.var(axis=1))
+            told = _told(model, copies[copied[at]], codings)
+            chance = np.tile(chances[turn, at], len(places[at]))
+            copies[copied[at], model["column"]] = _drawn(model, told, codings[model["column"]], chance)
+            if turn >= len(chances) - N_KEPT:
+                kept.setdefault(at, []).append(told.reshape(len(places[at]), n_copies, -1))
+    for at, tolds in kept.items():
+        place, told = models[at]["column"], np.concatenate(tolds, axis=1)
+        filled[places[at], place], off[places[at], place] = _mean_answer(models[at], told, codings[place])
     return filled, off
+
+
+def _any_value(model: Model, coding: Coding, chance: np.ndarray) -> np.ndarray:
+    """Values of the column as often as they are in it, one for each `chance`."""
+    import numpy as np
+
+    if coding.levels:
+        return _drawn(model, np.tile(model["mean"], (len(chance), 1)), coding, chance)
+    values = np.sort(np.asarray(model["values"]))
+    return (
+        np.asarray(values[(chance * len(values)).astype(int)]) if len(values) else np.full(len(chance), coding.centre)
+    )
+
+
+def _mean_answer(model: Model, told: np.ndarray, coding: Coding) -> tuple[np.ndarray, np.ndarray]:
+    """The mean (a level: the likeliest of the mean shares) of what was told of each row (n, copies, k), and how far it
+    may be off."""
+    import numpy as np
+
+    if coding.levels:
+        shares = _shares(told).mean(axis=1)
+        return shares.argmax(axis=1).astype(np.float64), 1 - shares.max(axis=1)
+    expected, apart = (part.reshape(told.shape[:2]) for part in _expected(model, told.reshape(-1, 1), coding))
+    return expected.mean(axis=1), np.sqrt((apart**2).mean(axis=1) + expected.var(axis=1))

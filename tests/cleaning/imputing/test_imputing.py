@@ -91,6 +91,22 @@ def test_numbers_lie_between_low_and_high() -> None:
     assert 0.8 < within < 0.98  # type: ignore[operator]
 
 
+def test_two_gaps_that_tell_of_each_other_are_not_sure() -> None:
+    """x and y say nearly everything of each other, and nothing else says anything of them."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=300)
+    frame = pl.DataFrame({"x": x, "y": 3 * x + 0.1 * rng.normal(size=300), "other": rng.normal(size=300)})
+    rows, pair = pl.int_range(300), ("x", "y")
+    gone = frame.with_columns(
+        pl.when((rows >= 40) & (rows % 7 != at)).then(name).alias(name) for at, name in enumerate(pair)
+    )
+    guessed = impute(dataset(gone)).guessed
+    both = guessed.filter(pl.col(ROW_ID) < 40).join(frame.with_row_index(ROW_ID).cast({ROW_ID: pl.UInt64}), on=ROW_ID)
+    assert both.height == 80 and both["certainty"].mean() < 0.4  # type: ignore[operator]
+    assert both.filter(column="y").select(pl.col("y").is_between("low", "high")).to_series().mean() > 0.75  # type: ignore[operator]
+    assert guessed.filter(pl.col(ROW_ID) >= 40)["sure"].all()
+
+
 def test_what_is_learned_fills_other_rows_and_travels_as_json() -> None:
     state = learn(dataset(with_gaps(table(0).drop("felled", "dry"), 0.1)))
     again = json.loads(json.dumps(state))
