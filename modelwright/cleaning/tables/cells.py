@@ -28,7 +28,7 @@ from modelwright.cleaning.tables.typos import NUMBERS, Channel, Edit, Near, edit
 if TYPE_CHECKING:
     import numpy as np
 
-LOOKS, ROUNDS = 5, 4
+LOOKS, ROUNDS = 3, 4
 LEAST_CELLS = 10
 JUNK_AT_FIRST = 0.1
 WRONG_AT_FIRST, LEAST_WRONG, MOST_WRONG = 0.01, 0.001, 0.3
@@ -203,7 +203,7 @@ class Habits:
 
 
 def examine(columns: Sequence[Coded]) -> tuple[list[Verdict], Habits]:
-    """All doubtful cells of a table, judged; five times, for each look knows the table's habits better.
+    """All doubtful cells of a table, judged; three times, for each look knows the table's habits better.
 
     Of a long table the first looks are at 20,000 rows, evenly spread; the last is at all."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modelwright.cleaning.missing import WORDS_AMONG_NUMBERS
-from modelwright.cleaning.tables.rewriting import Put, counted
+from modelwright.cleaning.tables.rewriting import Put, counted_odd
 from modelwright.cleaning.tables.written import number_in
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ def markers(frame: pl.DataFrame, column: str) -> dict[str, Put]:
     """
     if not any(frame[name].null_count() for name in frame.columns):
         return {}
-    counts = counted(frame[column])
+    counts, n_plain = counted_odd(frame[column])
     words = {text: count for text, count in counts.items() if text.strip().casefold() in WORDS_AMONG_NUMBERS}
     others = {text: count for text, count in counts.items() if text not in words}
-    n_numbers = sum(count for text, count in others.items() if number_in(text) is not None)
-    if not words or n_numbers < max(LEAST_NUMBERS, NEARLY_ALL * sum(others.values())):
+    n_numbers = n_plain + sum(count for text, count in others.items() if number_in(text) is not None) if words else 0
+    if n_numbers < max(LEAST_NUMBERS, NEARLY_ALL * (n_plain + sum(others.values()))):
         return {}
     why = f"no number, in a column of {n_numbers:,} numbers; elsewhere this table leaves cells without a value empty"
     return {text: Put(None, f"'{text}' is {why}", 0.97) for text in words}

@@ -56,3 +56,17 @@ def counted(cells: pl.Series) -> dict[str, int]:
 
     counts = cells.drop_nulls().filter(cells.drop_nulls() != "").value_counts(name="__n__").sort(pl.nth(0))
     return dict(counts.iter_rows())
+
+
+PLAIN = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)$"
+
+
+def counted_odd(cells: pl.Series) -> tuple[dict[str, int], int]:
+    """How many cells say each text that is no plain number, as `counted`, and how many cells are plain numbers.
+
+    >>> import polars as pl
+    >>> counted_odd(pl.Series(["1.5", "2", "2 oz", None]))
+    ({'2 oz': 1}, 2)
+    """
+    is_plain = cells.str.contains(PLAIN).fill_null(False)
+    return counted(cells.filter(~is_plain)), int(is_plain.sum())

@@ -32,6 +32,8 @@ def spilled(frame: pl.DataFrame, column: str) -> pl.DataFrame | None:
     import polars as pl
 
     best: tuple[float, pl.DataFrame] | None = None
+    if not frame[column].str.contains(r"\S[\s,;]+\S+$").any():
+        return None
     for other in frame.columns:
         if other == column or frame[other].dtype != pl.String or frame[other].null_count() < LEAST_CELLS:
             continue

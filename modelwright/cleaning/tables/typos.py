@@ -137,9 +137,6 @@ def near(column: Coded) -> Near:
     rare = np.flatnonzero(column.counts * LEAST_FREQUENT <= most)
     rare = rare[np.argsort(column.counts[rare], kind="stable")][:MOST_RARE]
     index = _Index([column.values[place] for place in frequent])
-    asked = index.texts[: len(frequent) : max(1, len(frequent) // MOST_ASKED)]
-    wanted, counts = set(asked), column.counts[frequent].tolist()
-    n_near = sum(1 for place, text in enumerate(index.texts) if text in wanted and _has_equal(index, place, counts))
     shapes: dict[str, int] = {}
     for place in frequent.tolist():
         shape = shape_of(column.values[place])
@@ -152,6 +149,11 @@ def near(column: Coded) -> Near:
         close = [one for one in close if column.counts[one] >= LEAST_FREQUENT * column.counts[place]]
         if close:
             found[place] = tuple(close)
+    if not found:
+        return Near({}, 0.5, frozenset(shapes))
+    asked = index.texts[: len(frequent) : max(1, len(frequent) // MOST_ASKED)]
+    wanted, counts = set(asked), column.counts[frequent].tolist()
+    n_near = sum(1 for place, text in enumerate(index.texts) if text in wanted and _has_equal(index, place, counts))
     return Near(found, (n_near + 0.5) / (len(asked) + 4), frozenset(shapes))
 
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from modelwright.cleaning.tables.rewriting import Put, counted
+from modelwright.cleaning.tables.rewriting import Put, counted, counted_odd
 from modelwright.cleaning.tables.written import Written, is_padded, tidied, written
 from modelwright.cleaning.units import _KINDS, _size, _stem, is_currency
 
@@ -37,6 +37,9 @@ def units(frame: pl.DataFrame, column: str) -> dict[str, Put]:
     >>> units(pl.DataFrame({"abv": cells}), "abv")["0.06%"].after
     '0.06'
     """
+    odd, _ = counted_odd(frame[column])
+    if not any(letter.isdigit() for text in odd for letter in text):
+        return {}  # plain numbers and words: no unit
     counts = counted(frame[column])
     parts = {text: part for text in counts if (part := written(text)) is not None and not part.before}
     n_cells, n_read = sum(counts.values()), sum(counts[text] for text in parts)
