@@ -33,7 +33,7 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
     },
     "mending": {
         "blanks": Entry("modelwright.cleaning.blanks:MEND"),
-        "wrong_cells": Entry("modelwright.cleaning.tables.base:MEND"),
+        "wrong_cells": Entry("modelwright.cleaning.tables.base:MEND", 2),
         "encoding": Entry("modelwright.cleaning.texts.encoding:MEND"),
         "masking": Entry("modelwright.cleaning.texts.masking:MEND"),
         "spelling": Entry("modelwright.cleaning.texts.spelling:MEND"),

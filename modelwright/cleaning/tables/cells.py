@@ -139,7 +139,7 @@ def _pairs(column: Coded, deps: Sequence[Evidence], close: Near, block: np.ndarr
         for rival in dep.rivals(own, block):
             some = rival >= 0
             keys.append(block[some] * len(column.values) + rival[some])
-    order = np.argsort(own[block], kind="stable")
+    order = np.argsort(own[block], kind="stable") if close.of else block[:0]
     ranked = own[block][order]
     for rare, frequent in close.of.items():
         places = block[order[np.searchsorted(ranked, rare) : np.searchsorted(ranked, rare, side="right")]]

@@ -220,9 +220,9 @@ def _learned(
     share = LEARNED_FROM / column.n_rows
     if n_groups * LEAST_IN_GROUP <= LEARNED_FROM:
         rows = np.linspace(0, column.n_rows - 1, LEARNED_FROM).astype(np.int64)
-    else:
-        mixed = groups.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        rows = np.flatnonzero((mixed >> np.uint64(32) < np.uint64(share * 2**32)) & (groups >= 0))[: 2 * LEARNED_FROM]
+        return depend(on, groups[rows], part_of(column, rows), sound)
+    mixed = groups.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    rows = np.flatnonzero((mixed >> np.uint64(32) < np.uint64(share * 2**32)) & (groups >= 0))[: 2 * LEARNED_FROM]
     if not len(rows):
         return None
     return depend(on, np.unique(groups[rows], return_inverse=True)[1], part_of(column, rows), sound)
