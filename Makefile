@@ -18,7 +18,8 @@ DATA ?=
 TARGET ?=
 NAME ?= spine
 FROM ?=
-JOBS ?= 2
+# one more than cores: tests also wait, for servers, browsers and clocks
+JOBS ?= 3
 
 # threads that wait give the core back: two test processes of two spinning threads each take several times as long
 export OMP_WAIT_POLICY := PASSIVE

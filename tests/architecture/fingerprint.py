@@ -10,7 +10,7 @@ import ast
 import hashlib
 import json
 import sys
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from modelwright.core import registry
@@ -27,7 +27,7 @@ def module_file(module: str) -> Path | None:
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()), None)
 
 
-@lru_cache
+@cache
 def _tree(path: Path) -> ast.Module:
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
@@ -39,7 +39,13 @@ def _tree(path: Path) -> ast.Module:
     return tree
 
 
-def imported(path: Path) -> set[str]:
+@cache
+def _dumped(path: Path) -> str:
+    return ast.dump(_tree(path))
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
     """Our own modules that a file imports, anywhere in it."""
     names: set[str] = set()
     for node in ast.walk(_tree(path)):
@@ -48,7 +54,7 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     ours = {name for name in names if name.split(".")[0] in ("modelwright", "modelwright_runtime")}
-    return {name for name in ours if module_file(name) and name not in FRAME}
+    return frozenset(name for name in ours if module_file(name) and name not in FRAME)
 
 
 def fingerprint(module: str) -> str:
@@ -60,7 +66,7 @@ def fingerprint(module: str) -> str:
         if path and path not in reached:
             reached.add(path)
             waiting += imported(path)
-    parts = [f"{path.relative_to(ROOT)}\n{ast.dump(_tree(path))}" for path in sorted(reached)]
+    parts = [f"{path.relative_to(ROOT)}\n{_dumped(path)}" for path in sorted(reached)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

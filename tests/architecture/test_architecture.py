@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -66,9 +67,14 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imports_of(path: Path, *, at_run_time: bool = True) -> set[str]:
     """Modules that a file imports; those under TYPE_CHECKING do not count at run time."""
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     names: set[str] = set()
     skipped: set[int] = set()
     for node in ast.walk(tree):
@@ -161,7 +167,7 @@ OPENS_PICKLES = "modelwright/packaging/exchange/_open_pickle.py"
 
 def test_nothing_of_ours_imports_the_program_that_opens_pickles() -> None:
     for path in LIBRARY + RUNTIME:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             named = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             named += [item.name for item in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
             assert not any("_open_pickle" in name for name in named), name_of(path)
@@ -169,7 +175,7 @@ def test_nothing_of_ours_imports_the_program_that_opens_pickles() -> None:
 
 @pytest.mark.parametrize("path", LIBRARY + RUNTIME, ids=name_of)
 def test_no_code_from_data_and_nothing_swallowed(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             assert name_of(path) == OPENS_PICKLES or called not in {
@@ -193,7 +199,7 @@ def test_every_error_code_has_its_page() -> None:
     documented = set(re.findall(r"^\| `([a-z_.]+)`", page, re.M))
     raised: set[str] = set()
     for path in LIBRARY + RUNTIME:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in (
                 "UserError",
                 "SystemFault",
