@@ -113,16 +113,14 @@ def _listed(data: Dataset) -> dict[str, dict[str, float]]:
 
 def _write_weighted(data: Dataset, found: Coverage, path: Path) -> None:
     """The rows with their weights; `clean: {roles: {weight: weight}}` in a recipe makes training heed them."""
-    from modelwright.core.data import ROW_ID
+    from modelwright.cleaning.writing import write_table
     from modelwright.profiling.coverage import weighted
 
     if found.weights is None or path.suffix not in (".csv", ".parquet"):
         rule = "ends in .csv or .parquet" if found.weights is not None else "needs `--reference`, the population"
         raise UserError("coverage.weights", f"`--weighted {path}` {rule}.")
     name = "weight" if "weight" not in data.schema else "population_weight"
-    frame = weighted(data, found.weights, name).frame.drop(ROW_ID)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frame.write_csv(path) if path.suffix == ".csv" else frame.write_parquet(path)
+    write_table(weighted(data, found.weights, name), path)
 
 
 def write(found: Coverage | None, page: Path) -> tuple[Section, ...]:

@@ -29,7 +29,6 @@ from modelwright.core.values import Cleaned, Splits
 from modelwright.training import TrainSpec, train
 
 NAMES = ("adult", "bank_churn", "bank_marketing", "ames_housing", "diamonds", "german_credit", "nyc_taxis", "insurance")
-TYPOS = 0.10
 MOST_ROWS = 3000
 N_DRAWS, N_RESAMPLES = (4, 3), 300
 UNCLEANED = ("missing", "sentinels", "booleans", "categories", "columns", "leaks", "duplicates")
@@ -88,7 +87,7 @@ def damaged(frame: pl.DataFrame, target: str, *, is_number: bool, rng: np.random
         frame = damage.wrong_labels(frame, target, 0.15, rng)
     if len(words) > 1:
         frame = damage.swaps(frame, (words[0], words[1]), 0.03, rng)
-    frame = damage.typos(frame, words, TYPOS, rng)
+    frame = damage.typos(frame, words, 0.10, rng)
     if numbers:
         whole = [name for name in numbers if frame[name].cast(pl.Float64, strict=False).is_not_null().all()]
         frame = damage.thousandfold(frame, whole[:1], 0.3, rng)

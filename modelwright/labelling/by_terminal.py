@@ -8,7 +8,7 @@ import uuid
 from typing import TextIO
 
 from modelwright.core.errors import UserError
-from modelwright.labelling.lessons import Pupil, follow, is_due, keep_going
+from modelwright.labelling.lessons import Pupil, follow, is_due
 from modelwright.labelling.stats import progress
 from modelwright.labelling.store import Project
 from modelwright.labelling.tasks import Desk
@@ -35,7 +35,9 @@ def label_here(project: Project, person: str, *, read: TextIO = sys.stdin, write
         while True:
             if row is None:
                 if pupil is not None and is_due(project, n_known):
-                    n_known = _taught(desk, pupil)
+                    lesson = pupil.learn()
+                    follow(desk, lesson)
+                    n_known = lesson.n_labels
                 with project.transaction():
                     row = next(iter(desk.give(person, 1)), None)
             if row is None:
@@ -66,15 +68,6 @@ def label_here(project: Project, person: str, *, read: TextIO = sys.stdin, write
         with project.transaction():
             desk.free(time.time(), person=person)
     return n_kept
-
-
-def _taught(desk: Desk, pupil: Pupil) -> int:
-    """Learn from the labels there are and put the rows that teach most first; how many labels there are."""
-    lesson = pupil.learn()
-    with desk.project.transaction():
-        follow(desk, lesson)
-    keep_going(desk.project, lesson)
-    return lesson.n_labels
 
 
 def _asked(project: Project, row: int, person: str, read: TextIO, write: TextIO) -> str | None:

@@ -8,7 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from concurrent.futures import Executor
+import multiprocessing
+import os
+import signal
+import threading
+from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -82,7 +86,10 @@ class Pupil:
         known = codes >= 0
         features, dense = self.looks
         is_young = known.sum() < FEW or len(set(codes[known].tolist())) < 2
-        likely = np.full((len(codes), 2), 0.5) if is_young else _probabilities(features, codes)
+        n_classes = len(self.project.spec.classes)
+        likely = np.full((len(codes), n_classes), 1 / n_classes) if is_young else _probabilities(
+            features, codes, n_classes
+        )  # fmt: skip
         if not is_young:
             watched = stream(0, "labelling", "watched").permutation(len(codes))[:N_WATCHED]
             self.answers.append(likely[watched].argmax(axis=1))
@@ -99,15 +106,17 @@ class Pupil:
         return [row for (row,) in self.project.labels.execute("SELECT row FROM tasks WHERE is_open = 0")]
 
 
-def _probabilities(features: Any, codes: np.ndarray) -> np.ndarray:
-    """Of each class that has a label, for every row: multinomial logistic regression."""
+def _probabilities(features: Any, codes: np.ndarray, n_classes: int) -> np.ndarray:
+    """Of each class for every row, 0 of one that has no label yet: multinomial logistic regression."""
     import numpy as np
     import scipy.sparse as sp
     from sklearn.linear_model import LogisticRegression
 
     known = codes >= 0
     model = LogisticRegression(C=30.0 if sp.issparse(features) else 10.0, max_iter=200)
-    return np.asarray(model.fit(features[known], codes[known]).predict_proba(features))
+    made = np.zeros((len(codes), n_classes))
+    made[:, np.unique(codes[known])] = model.fit(features[known], codes[known]).predict_proba(features)
+    return made
 
 
 def is_due(project: Project, n_known: int) -> bool:
@@ -121,25 +130,21 @@ def _n_labelled(project: Project) -> int:
 
 
 def follow(desk: Desk, lesson: Lesson) -> None:
-    """Put the rows of a lesson before all others; inside one transaction of the caller."""
-    database = desk.project.labels
-    (first,) = database.execute("SELECT min(place) FROM tasks").fetchone()
-    first -= len(lesson.rows)
-    database.executemany(
-        "UPDATE tasks SET place = ? WHERE row = ?", ((first + place, row) for place, row in enumerate(lesson.rows))
-    )
-    desk.forget()
-
-
-def keep_going(project: Project, lesson: Lesson) -> None:
-    """Keep how it goes beside the project, for `--status` and the page."""
+    """Put the rows of a lesson before all others, and keep how it goes for `--status` and the page."""
     plain = {"n_labels": lesson.n_labels, "stop": lesson.going.stop, "reason": lesson.going.reason,
              "kappas": [round(kappa, 4) for kappa in lesson.going.kappas]}  # fmt: skip
-    write_atomically(project.folder / _FILE, json.dumps(plain).encode())
+    with desk.project.transaction() as database:
+        (first,) = database.execute("SELECT min(place) FROM tasks").fetchone()
+        first -= len(lesson.rows)
+        database.executemany(
+            "UPDATE tasks SET place = ? WHERE row = ?", ((first + place, row) for place, row in enumerate(lesson.rows))
+        )
+    desk.forget()
+    write_atomically(desk.project.folder / _FILE, json.dumps(plain).encode())
 
 
 def going_told(project: Project) -> dict[str, Any] | None:
-    """What `keep_going` kept last, or None."""
+    """How it went when rows were ordered last, or None."""
     file = project.folder / _FILE
     with disk_faults(file):
         return dict(json.loads(file.read_text())) if file.exists() else None
@@ -157,6 +162,23 @@ def _learn(folder: Path) -> Lesson:
     return _pupil(folder).learn()
 
 
+def learner() -> ProcessPoolExecutor:
+    """A process that learns beside a server, and ends with it however that ends."""
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_stay_beside)
+
+
+def _stay_beside() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to answer
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # the parent was killed: nobody is left to tell
+
+
 async def keep_teaching(desk: Desk, pool: Executor) -> None:
     """Whenever a lesson is due, have it learnt in another process, and follow it. Ends when learning cannot go on:
     then rows come in the order that they have, and labelling is not disturbed."""
@@ -165,11 +187,9 @@ async def keep_teaching(desk: Desk, pool: Executor) -> None:
         if is_due(desk.project, n_known):
             try:
                 lesson = await loop.run_in_executor(pool, _learn, desk.project.folder)
+                follow(desk, lesson)
             except (WrightError, BrokenProcessPool, MemoryError) as problem:
                 LOG.warning("rows keep their order, for learning failed: %s", problem)
                 return
             n_known = lesson.n_labels
-            with desk.project.transaction():
-                follow(desk, lesson)
-            keep_going(desk.project, lesson)
         await asyncio.sleep(_LOOK_EVERY_S)

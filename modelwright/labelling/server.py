@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
 from modelwright.core.errors import UserError
-from modelwright.labelling.lessons import keep_teaching
+from modelwright.labelling.lessons import keep_teaching, learner
 from modelwright.labelling.people import Person, token_of
 from modelwright.labelling.service import LabelService
 from modelwright.labelling.store import Project
@@ -36,8 +35,8 @@ def serve_labelling(
         hub = Hub(service, service.limits, pool)
         beside: list[Callable[[], Coroutine[Any, Any, None]]] = [hub.sweep]
         if project.spec.order == "teaching":
-            learner = learning.enter_context(ProcessPoolExecutor(1, mp_context=get_context("spawn")))
-            beside.append(lambda: keep_teaching(service.desk, learner))
+            process = learning.enter_context(learner())
+            beside.append(lambda: keep_teaching(service.desk, process))
         asyncio.run(_serve(hub, host, port, ready or (lambda address: None), beside))
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
+import subprocess
+import sys
 import time
 import uuid
 from pathlib import Path
@@ -48,8 +52,7 @@ def labelled(project: Project, truth: list[str], n_labels: int) -> list[int]:
         if project.spec.order == "teaching" and is_due(project, n_known):
             lesson = pupil.learn()
             n_known = lesson.n_labels
-            with project.transaction():
-                follow(desk, lesson)
+            follow(desk, lesson)
         with project.transaction():
             (row,) = desk.give("ann", 1)
             desk.label("ann", row, truth[row], key=uuid.uuid4().hex)
@@ -123,6 +126,30 @@ def test_a_live_server_learns_beside_its_answers(tmp_path: Path) -> None:
     assert sum(spam[20:]) / len(spam[20:]) > 2 * RARE
     told = going_told(project)
     assert told is not None and told["kappas"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
+def test_what_learns_ends_with_a_server_that_is_killed(tmp_path: Path) -> None:
+    project_of_mails(tmp_path / ".wright", "teaching", 60)[0].close()
+    command = [sys.executable, "-m", "modelwright", "label", "teaching", "--json"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        json.loads(server.stdout.readline())
+        children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+        until_s = time.monotonic() + 60
+        while not (learners := [pid for pid in children.read_text().split() if "spawn_main" in _line_of(pid)]):
+            assert time.monotonic() < until_s, "nothing learns"
+            time.sleep(0.02)
+        server.kill()
+    while any("spawn_main" in _line_of(pid) for pid in learners):
+        assert time.monotonic() < until_s, "it lives on"
+        time.sleep(0.02)
+
+
+def _line_of(pid: str) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
 
 
 def test_the_terminal_learns_too(tmp_path: Path) -> None:

@@ -49,7 +49,6 @@ def entropy(probabilities: np.ndarray, *, rng: np.random.Generator) -> np.ndarra
     >>> entropy(np.array([[0.5, 0.5], [1.0, 0.0]]), rng=np.random.default_rng(0)).round(2).tolist()
     [1.0, 0.0]
     """
-
     most = max(math.log(probabilities.shape[-1]), 1e-12)
     found: np.ndarray = spread_of(probabilities) / most
     return found

@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 Answer = tuple[int, dict[str, str], bytes | Callable[[Any], None]]
+
+from tests.collection.hubs import answering
 
 
 @dataclass
@@ -71,14 +72,5 @@ def openml() -> Iterator[OpenML]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    known.base = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with answering(Handler) as known.base:
         yield known
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
