@@ -41,8 +41,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def look(cleaned: Cleaned, options: argparse.Namespace, store: Store, terminal: Terminal) -> Coverage | None:
     """The coverage that was asked for, or that names of columns propose; None where there is nothing to look at."""
+    from modelwright.groups import proposed
     from modelwright.profiling.coverage import coverage
-    from modelwright.profiling.coverage.groups import proposed
 
     data = cleaned.kept
     groups = None if options.groups is None else [one.strip() for one in options.groups.split(",") if one.strip()]

@@ -28,10 +28,10 @@ import polars as pl
 
 from benchmarks.common import SHARED, bar
 from modelwright.core.data import Dataset
+from modelwright.groups import Crossed, code, cross, group
 from modelwright.profiling.coverage import coverage, drift, uncovered
-from modelwright.profiling.coverage.groups import Crossed, code, cross, group
 from modelwright.profiling.coverage.needs import plan_of
-from modelwright.profiling.coverage.proportions import power
+from modelwright.proportions import power
 
 ADULT = [
     "age", "workclass", "fnlwgt", "education", "education_num", "marital", "occupation", "relationship", "race", "sex",

@@ -11,7 +11,7 @@ from modelwright.core.errors import UserError, nearest
 from modelwright.core.values import Cleaned
 
 if TYPE_CHECKING:
-    from modelwright.profiling.coverage.groups import Crossed, Grouping
+    from modelwright.groups import Crossed, Grouping
     from modelwright.profiling.coverage.needs import Need
     from modelwright.profiling.coverage.patterns import Uncovered
     from modelwright.profiling.coverage.population import Margin, Shares
@@ -128,7 +128,7 @@ def coverage(
     >>> [(one.kind, dict(one.group), round(one.difference, 2)) for one in found.found]
     [('label', {'sex': 'f'}, -0.45), ('population', {'sex': 'f'}, -0.3)]
     """
-    from modelwright.profiling.coverage.groups import cross, groupings_of
+    from modelwright.groups import cross, groupings_of
 
     data = data.kept if isinstance(data, Cleaned) else data
     reference = reference.kept if isinstance(reference, Cleaned) else reference
@@ -186,7 +186,7 @@ def _looked_at(data: Dataset, crossed: Crossed, asked: _Asked) -> Coverage:
 
 def _asked(data: Dataset, groups: Sequence[str] | None, target: str | None) -> dict[str, str]:
     """The columns that make groups, with the reason for each."""
-    from modelwright.profiling.coverage.groups import proposed
+    from modelwright.groups import proposed
 
     if target is not None and target not in data.schema:
         raise UserError("coverage.target", f"there is no column {target!r}.", hint=nearest(target, data.schema.names))
@@ -216,7 +216,7 @@ def _shares(reference: Shares | Dataset | None, data: Dataset) -> dict[str, dict
 
 
 def _other_column(reference: Shares | Dataset | None, name: str) -> Any:
-    from modelwright.profiling.coverage.groups import columns_of
+    from modelwright.groups import columns_of
 
     is_there = isinstance(reference, Dataset) and name in reference.schema
     return columns_of(reference, [name])[name] if is_there else None  # type: ignore[arg-type]
@@ -225,7 +225,7 @@ def _other_column(reference: Shares | Dataset | None, name: str) -> Any:
 def _margins(
     crossed: Crossed, reference: Shares | Dataset | None, shares: Mapping[str, Mapping[str, float]]
 ) -> tuple[tuple[Margin, ...], Crossed | None]:
-    from modelwright.profiling.coverage.groups import cross
+    from modelwright.groups import cross
     from modelwright.profiling.coverage.population import stated_margins, table_margins
 
     if not isinstance(reference, Dataset):
@@ -256,8 +256,8 @@ def _rows_of(crossed: Crossed, margins: Sequence[Margin]) -> tuple[GroupRows, ..
     """Every group's rows and shares."""
     import numpy as np
 
-    from modelwright.profiling.coverage.groups import NOT_STATED
-    from modelwright.profiling.coverage.proportions import wilson
+    from modelwright.groups import NOT_STATED
+    from modelwright.proportions import wilson
 
     of_population = {margin.place: margin.shares for margin in margins}
     made = []
@@ -287,7 +287,7 @@ def _classes(
     """Rows of each class, overall and in each group; nothing for a number or a target of many values."""
     import numpy as np
 
-    from modelwright.profiling.coverage.groups import SAFE, Grouping, by_frequency, code, columns_of, texts_of
+    from modelwright.groups import SAFE, Grouping, by_frequency, code, columns_of, texts_of
     from modelwright.profiling.coverage.skews import MOST_CLASSES
 
     if (
@@ -317,7 +317,7 @@ def _classes(
 
 def _by_source(data: Dataset, asked: _Asked, outcomes: Sequence[Any]) -> tuple[Drift | None, tuple[Skew, ...]]:
     """Drift by source, and the rates of labels and gaps by source (a family of tests of its own)."""
-    from modelwright.profiling.coverage.groups import columns_of, cross, group
+    from modelwright.groups import columns_of, cross, group
     from modelwright.profiling.coverage.skews import decide, skews_of
     from modelwright.profiling.coverage.sources import drift
 

@@ -10,12 +10,12 @@ from math import ceil
 from typing import TYPE_CHECKING, Literal
 
 from modelwright.profiling.coverage.patterns import levels_of
-from modelwright.profiling.coverage.proportions import rows_to_see
+from modelwright.proportions import rows_to_see
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.profiling.coverage.groups import Crossed
+    from modelwright.groups import Crossed
     from modelwright.profiling.coverage.patterns import Uncovered
     from modelwright.profiling.coverage.skews import Skew
 
@@ -45,7 +45,7 @@ def plan_of(found: Uncovered, crossed: Crossed) -> tuple[tuple[Need, ...], int]:
 
     >>> import polars as pl
     >>> from modelwright.core.data import Dataset
-    >>> from modelwright.profiling.coverage.groups import cross, group
+    >>> from modelwright.groups import cross, group
     >>> from modelwright.profiling.coverage.patterns import uncovered
     >>> frame = pl.DataFrame({"a": ["x"] * 60 + ["y"] * 5, "b": ["u"] * 55 + ["v"] * 10})
     >>> crossed = cross(Dataset.from_frame(frame), [group(frame["a"]), group(frame["b"])])

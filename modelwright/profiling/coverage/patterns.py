@@ -15,12 +15,12 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from modelwright.core.errors import UserError
-from modelwright.profiling.coverage.groups import NOT_STATED, OTHER
+from modelwright.groups import NOT_STATED, OTHER
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.profiling.coverage.groups import Crossed
+    from modelwright.groups import Crossed
 
 MOST_COLUMNS = 4
 MOST_CELLS = 40_000_000
@@ -59,7 +59,7 @@ def uncovered(crossed: Crossed, *, least_rows: int = 30, n_columns: int = MOST_C
 
     >>> import polars as pl
     >>> from modelwright.core.data import Dataset
-    >>> from modelwright.profiling.coverage.groups import cross, group
+    >>> from modelwright.groups import cross, group
     >>> frame = pl.DataFrame({"a": ["x"] * 50 + ["y"] * 50, "b": ["u"] * 50 + ["v"] * 40 + ["u"] * 10})
     >>> found = uncovered(cross(Dataset.from_frame(frame), [group(frame["a"]), group(frame["b"])]))
     >>> [(dict(one.levels), one.have, one.need) for one in found.patterns]

@@ -8,14 +8,14 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from modelwright.core.errors import UserError, nearest
-from modelwright.profiling.coverage.groups import NOT_STATED, OTHER, plain_text
-from modelwright.profiling.coverage.proportions import against_stated, difference, two_sided, wilson
+from modelwright.groups import NOT_STATED, OTHER, plain_text
 from modelwright.profiling.coverage.skews import Skew
+from modelwright.proportions import against_stated, difference, two_sided, wilson
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.profiling.coverage.groups import Crossed, Grouping
+    from modelwright.groups import Crossed, Grouping
 
 Shares = Mapping[str, Mapping[str, float]]
 

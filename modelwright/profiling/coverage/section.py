@@ -14,8 +14,8 @@ from modelwright.shown import count, pieces, short
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+    from modelwright.groups import Grouping
     from modelwright.profiling.coverage.base import Coverage, GroupRows
-    from modelwright.profiling.coverage.groups import Grouping
     from modelwright.profiling.coverage.skews import Skew
 
 TEMPLATE = Path(__file__).with_name("section.html")

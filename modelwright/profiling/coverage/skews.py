@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
-from modelwright.profiling.coverage.groups import NOT_STATED, OTHER, SAFE, by_frequency, columns_of, texts_of
-from modelwright.profiling.coverage.proportions import difference, false_discoveries, two_sided
+from modelwright.groups import NOT_STATED, OTHER, SAFE, by_frequency, columns_of, texts_of
+from modelwright.proportions import difference, false_discoveries, two_sided
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
     from modelwright.core.data import Dataset
-    from modelwright.profiling.coverage.groups import Crossed
+    from modelwright.groups import Crossed
 
 ALPHA = 0.05
 SET_ASIDE = 0.5

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from modelwright.core.data import ROW_ID, Column, Dataset, Schema
 from modelwright.core.errors import UserError, nearest
 from modelwright.core.rng import stream, stream_seed
-from modelwright.profiling.coverage.groups import SAFE, by_frequency, columns_of, texts_of
-from modelwright.profiling.coverage.proportions import false_discoveries
+from modelwright.groups import SAFE, by_frequency, columns_of, texts_of
+from modelwright.proportions import false_discoveries
 
 if TYPE_CHECKING:
     import numpy as np

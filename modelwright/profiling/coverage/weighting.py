@@ -17,7 +17,7 @@ from modelwright.core.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.profiling.coverage.groups import Crossed
+    from modelwright.groups import Crossed
     from modelwright.profiling.coverage.population import Margin
 
 MOST_SWEEPS = 200
@@ -49,7 +49,7 @@ def rake(crossed: Crossed, margins: Sequence[Margin], *, most: float = 5.0) -> W
 
     >>> import numpy as np, polars as pl
     >>> from modelwright.core.data import Dataset
-    >>> from modelwright.profiling.coverage.groups import cross, group
+    >>> from modelwright.groups import cross, group
     >>> from modelwright.profiling.coverage.population import Margin
     >>> frame = pl.DataFrame({"sex": ["f"] * 25 + ["m"] * 75})
     >>> crossed = cross(Dataset.from_frame(frame), [group(frame["sex"], stated=["f", "m"])])

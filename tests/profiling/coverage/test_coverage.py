@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from modelwright.core.data import Column, Dataset, Schema
 from modelwright.core.errors import UserError
+from modelwright.groups import NOT_STATED, OTHER, code, cross, group, proposed
 from modelwright.profiling.coverage import (
     Coverage,
     Need,
@@ -30,7 +31,6 @@ from modelwright.profiling.coverage import (
     uncovered,
     weighted,
 )
-from modelwright.profiling.coverage.groups import NOT_STATED, OTHER, code, cross, group, proposed
 from modelwright.profiling.coverage.needs import plan_of
 from modelwright.profiling.coverage.population import Margin, checked
 
