@@ -12,7 +12,7 @@ from html import escape
 from math import isfinite
 from typing import Any
 
-from modelwright.evaluation.pictures import (
+from modelwright.drawing import (
     BOTTOM,
     HEIGHT,
     RIGHT,

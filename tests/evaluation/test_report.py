@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from modelwright.core.data import Decision
 from modelwright.core.errors import UserError
+from modelwright.drawing import axis
 from modelwright.evaluation import EvaluateSpec, evaluate, headline, model_card, report_page, summary_table
-from modelwright.evaluation.pictures import axis, histogram_picture, range_picture, scatter_picture
+from modelwright.evaluation.pictures import histogram_picture, range_picture, scatter_picture
 from modelwright.evaluation.text import cautions, figure, percent, verdict
 from modelwright.testing.evaluation import as_dataset, linear_trained, straight_line
 
