@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from modelwright.core.errors import UserError
@@ -40,7 +40,8 @@ class Model:
     """A model and what it is for.
 
     `preset` names the features that suit it. `variants` are settings worth trying, the first one first; `words`,
-    where there are any, take their place for a table of texts alone, on the preset `words`.
+    where there are any, take their place for a table of texts alone, on the preset `words`. `space` says what tuning
+    may try, by setting: `{"low": 0.01, "high": 0.3, "log": True}` or `[choices]`, with `when` for conditions.
     `suits(task, n_rows, n_columns)` says whether it can be fitted in reasonable time. `units(spec, task,
     n_rows, n_columns)` is a rough count of the work of one fit, about the same for every machine: 1 is a
     millionth of a second's work on one core of 2025.
@@ -54,6 +55,7 @@ class Model:
     words: tuple[Mapping[str, Any], ...] = ()
     suits: Callable[[Task, int, int], bool]
     units: Callable[[Any, Task, int, int], float]
+    space: Mapping[str, Any] = field(default_factory=dict)
 
 
 def n_outputs(task: Task) -> int:

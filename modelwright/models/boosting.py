@@ -219,6 +219,14 @@ MODEL = Model(
     name="boosting",
     fit=fit,
     spec=BoostingSpec,
+    space={
+        "learning_rate": {"low": 0.01, "high": 0.2, "log": True},
+        "leaves": {"low": 4, "high": 256, "integer": True, "log": True},
+        "min_leaf": {"low": 1, "high": 100, "integer": True, "log": True},
+        "row_share": {"low": 0.5, "high": 1.0},
+        "column_share": {"low": 0.2, "high": 1.0},
+        "l2": {"low": 0.01, "high": 100.0, "log": True},
+    },
     preset="plain",
     variants=(
         {"leaves": 48, "learning_rate": 0.04, "min_leaf": 30, "l2": 3.0},

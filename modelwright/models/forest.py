@@ -102,6 +102,11 @@ MODEL = Model(
     spec=ForestSpec,
     preset="plain",
     variants=({}, {"extra": True}, {"min_leaf": 5, "column_share": 0.4}, {"min_leaf": 1, "column_share": 0.7}),
+    space={
+        "extra": [False, True],
+        "min_leaf": {"low": 1, "high": 30, "integer": True, "log": True},
+        "column_share": {"low": 0.1, "high": 1.0},
+    },
     suits=lambda task, n_rows, n_columns: n_rows <= 1_000_000,
     units=_units,
 )

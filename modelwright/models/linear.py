@@ -157,6 +157,7 @@ MODEL = Model(
     preset="scaled",
     variants=({}, {"penalty": 0.05}, {"penalty": 20.0}, {"penalty": 400.0}),
     words=({"penalty": 0.3}, {"penalty": 0.1}, {"penalty": 1.0}),
+    space={"penalty": {"low": 1e-3, "high": 1e4, "log": True}},
     suits=lambda task, n_rows, n_columns: n_rows * n_columns <= 500_000_000,
     units=_units,
 )

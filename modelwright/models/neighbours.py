@@ -121,6 +121,7 @@ MODEL = Model(
     spec=NeighboursSpec,
     preset="scaled",
     variants=({}, {"neighbours": 40}, {"neighbours": 5}),
+    space={"neighbours": {"low": 2, "high": 200, "integer": True, "log": True}},
     suits=lambda task, n_rows, n_columns: n_rows <= MOST_ROWS,
     units=lambda spec, task, n_rows, n_columns: n_rows**2 * (n_columns + 20) * 2e-4,
 )

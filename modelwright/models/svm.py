@@ -240,6 +240,10 @@ MODEL = Model(
     spec=SvmSpec,
     preset="scaled",
     variants=({}, {"cost": 10.0}, {"cost": 0.2}),
+    space={
+        "cost": {"low": 0.01, "high": 1000.0, "log": True},
+        "gamma": {"low": 1e-4, "high": 1.0, "log": True},
+    },
     suits=lambda task, n_rows, n_columns: n_rows <= MOST_ROWS,
     units=_units,
 )

@@ -71,6 +71,10 @@ MODEL = Model(
     fit=fit,
     spec=TreeSpec,
     preset="plain",
+    space={
+        "depth": {"low": 2, "high": 20, "integer": True, "log": True},
+        "min_leaf": {"low": 1, "high": 100, "integer": True, "log": True},
+    },
     suits=lambda task, n_rows, n_columns: True,
     units=lambda spec, task, n_rows, n_columns: n_rows * n_columns * math.log2(n_rows + 2) * 0.03,
 )
