@@ -1,0 +1,1 @@
+"""Rules that stop a trial before its end, one file each."""

@@ -1,0 +1,171 @@
+"""Running a study: in this process, or in several that share its journal."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core.errors import SystemFault, UserError, WrightError
+from modelwright.tuning.base import Objective, StudySpec
+from modelwright.tuning.space import Space
+from modelwright.tuning.tuner import Tuner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from modelwright.core.values import Watch
+    from modelwright.tuning.study import Study, Tried
+
+LOOK_EVERY_S = 0.5
+
+
+def run(
+    objective: Objective, space: Space | Mapping[str, Any], spec: StudySpec, *, seed: int,
+    journal: str | Path | None, watch: Watch,
+) -> Study:  # fmt: skip
+    """Try settings until there are no more to try."""
+    checked = space if isinstance(space, Space) else Space.parse(space)
+    if spec.workers == 1:
+        with Tuner(checked, spec, seed=seed, journal=journal) as tuner:
+            told = _Told(watch, tuner)
+            told.tell(tuner.study)
+            work(tuner, objective, after=lambda _: told.tell(tuner.study))
+            return tuner.look()
+    with tempfile.TemporaryDirectory(prefix="wright-study-") as folder:
+        where = journal if journal is not None else Path(folder) / "study.jsonl"
+        with Tuner(checked, spec, seed=seed, journal=where) as tuner:
+            _in_processes(objective, tuner, where, _Told(watch, tuner))
+            return tuner.look()
+
+
+def work(tuner: Tuner, objective: Objective, after: Callable[[Tried], None] = lambda tried: None) -> None:
+    """Ask, try and tell until nothing is left to begin."""
+    while (trial := tuner.ask()) is not None:
+        try:
+            loss, why = _loss_of(objective, trial)
+        except BaseException:
+            tuner.leave(trial)
+            raise
+        after(tuner.tell(trial, loss, why=why))
+
+
+def _loss_of(objective: Objective, trial: Any) -> tuple[float | None, str]:
+    try:
+        return float(objective(trial)), ""
+    except UserError as problem:
+        return None, str(problem).splitlines()[0]
+
+
+class _Told:
+    """Tells each trial's end once, with the best so far."""
+
+    def __init__(self, watch: Watch, tuner: Tuner) -> None:
+        self.watch, self.tuner = watch, tuner
+        self.seen: set[int] = set()
+        self.best: float | None = None
+
+    def tell(self, study: Study) -> None:
+        """Tell what is new."""
+        for one in study.trials:
+            if one.state == "running" or one.number in self.seen:
+                continue
+            self.seen.add(one.number)
+            better = one.state == "done" and one.loss is not None and (self.best is None or one.loss < self.best)
+            self.best = one.loss if better else self.best
+            self.watch({
+                "stage": "tuning", "event": "trial", "number": one.number, "settings": dict(one.settings),
+                "state": one.state, "loss": one.loss, "why": one.why, "best": better, "best_loss": self.best,
+                "done": len(self.seen), "total": self.tuner.n_trials,
+            })  # fmt: skip
+
+
+# Several processes ----------------------------------------------------------------------------------------------------
+
+
+def _in_processes(objective: Objective, tuner: Tuner, journal: str | Path, told: _Told) -> None:
+    context = multiprocessing.get_context("spawn")  # a fork would copy the locks of threads that it does not copy
+    given = (objective, tuner.space.to_plain(), tuner.spec.to_plain(), tuner.seed, str(journal))
+    begun: list[tuple[BaseProcess, Connection]] = []
+    try:
+        for _ in range(tuner.spec.workers):
+            ours, theirs = context.Pipe(duplex=False)
+            process: BaseProcess = context.Process(target=_worker, args=(theirs, *given), daemon=True)
+            _start(process)
+            theirs.close()
+            begun.append((process, ours))
+        _follow(begun, tuner, told)
+    finally:
+        for process, ours in begun:
+            process.terminate()
+            process.join()
+            ours.close()
+
+
+def _start(process: BaseProcess) -> None:
+    try:
+        process.start()
+    except (pickle.PicklingError, AttributeError, TypeError) as problem:
+        raise UserError(
+            "tune.objective", f"several processes cannot share this objective: {problem}.",
+            hint="make it a function of a module, or use one worker",
+        ) from problem  # fmt: skip
+
+
+def _follow(begun: list[tuple[BaseProcess, Connection]], tuner: Tuner, told: _Told) -> None:
+    """Tell trials as they end; where a process fails, say why and end the others."""
+    left = dict(enumerate(begun))
+    while left:
+        wait([process.sentinel for process, _ in left.values()], timeout=LOOK_EVERY_S)
+        told.tell(tuner.look())
+        for place, (process, ours) in list(left.items()):
+            if process.is_alive():
+                continue
+            del left[place]
+            if process.exitcode:
+                raise _fault(process.exitcode, ours, tuner)
+
+
+def _fault(code: int, ours: Connection, tuner: Tuner) -> WrightError:
+    if ours.poll():
+        kind, plain = ours.recv()
+        made: WrightError = {"user": UserError, "system": SystemFault}[kind](**plain)
+        return made
+    running = ", ".join(str(one.number) for one in tuner.study.trials if one.state == "running")
+    how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+    return SystemFault(
+        "tune.worker",
+        f"a worker {how}; running then: {f'trial {running}' if running else 'none'}.",
+        hint="the same command goes on from what is finished; if it was memory, use fewer workers",
+    )
+
+
+def _worker(
+    theirs: Connection, objective: Objective, space: dict[str, Any], spec: dict[str, Any], seed: int, journal: str
+) -> None:
+    """One process: it works on the study until nothing is left, and ends with the process that began it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the first process's to answer
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        with Tuner(Space.parse(space), StudySpec(**spec), seed=seed, journal=journal) as tuner:
+            work(tuner, objective)
+    except WrightError as problem:
+        kind = "user" if isinstance(problem, UserError) else "system"
+        theirs.send((kind, {"code": problem.code, "message": problem.message, "hint": problem.hint}))
+        sys.exit(1)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # the parent was killed: nobody is left to tell
