@@ -232,6 +232,20 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
     "training": {"train": Entry("modelwright.training.base:train", 2)},
     "evaluation": {
         "evaluate": Entry("modelwright.evaluation.base:evaluate", 2),
+    "tuning": {"tune": Entry("modelwright.tuning.base:tune")},
+    "searches": {
+        "grid": Entry("modelwright.tuning.searches.grid:SEARCH"),
+        "random": Entry("modelwright.tuning.searches.random:SEARCH"),
+        "qmc": Entry("modelwright.tuning.searches.qmc:SEARCH"),
+        "tpe": Entry("modelwright.tuning.searches.tpe:SEARCH"),
+        "gp": Entry("modelwright.tuning.searches.gp:SEARCH"),
+        "cmaes": Entry("modelwright.tuning.searches.cmaes:SEARCH"),
+    },
+    "pruners": {
+        "median": Entry("modelwright.tuning.pruners.median:PRUNER"),
+        "halving": Entry("modelwright.tuning.pruners.halving:PRUNER"),
+        "hyperband": Entry("modelwright.tuning.pruners.hyperband:PRUNER"),
+    },
         "card": Entry("modelwright.evaluation.card:model_card", 2),
         "page": Entry("modelwright.evaluation.report:report_page", 2),
         "measures": Entry("modelwright.evaluation.catalogue:measures_of"),
