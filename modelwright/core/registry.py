@@ -72,6 +72,9 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "tree": Entry("modelwright.models.tree:MODEL"),
         "forest": Entry("modelwright.models.forest:MODEL"),
         "boosting": Entry("modelwright.models.boosting:MODEL"),
+        "catboost": Entry("modelwright.models.catboost:MODEL"),
+        "xgboost": Entry("modelwright.models.xgboost:MODEL"),
+        "mlp": Entry("modelwright.models.mlp:MODEL"),
         "svm": Entry("modelwright.models.svm:MODEL"),
         "neighbours": Entry("modelwright.models.neighbours:MODEL"),
         "bayes": Entry("modelwright.models.bayes:MODEL"),
@@ -229,9 +232,6 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "mlflow": Entry("modelwright.tracking.mlflow:TRACKER"),
         "wandb": Entry("modelwright.tracking.wandb:TRACKER"),
     },
-    "training": {"train": Entry("modelwright.training.base:train", 2)},
-    "evaluation": {
-        "evaluate": Entry("modelwright.evaluation.base:evaluate", 2),
     "tuning": {"tune": Entry("modelwright.tuning.base:tune")},
     "searches": {
         "grid": Entry("modelwright.tuning.searches.grid:SEARCH"),
@@ -246,6 +246,9 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "halving": Entry("modelwright.tuning.pruners.halving:PRUNER"),
         "hyperband": Entry("modelwright.tuning.pruners.hyperband:PRUNER"),
     },
+    "training": {"train": Entry("modelwright.training.base:train", 2)},
+    "evaluation": {
+        "evaluate": Entry("modelwright.evaluation.base:evaluate", 2),
         "card": Entry("modelwright.evaluation.card:model_card", 2),
         "page": Entry("modelwright.evaluation.report:report_page", 2),
         "measures": Entry("modelwright.evaluation.catalogue:measures_of"),

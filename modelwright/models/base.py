@@ -11,6 +11,7 @@ rounds and stop early (boosting); the others pass over it.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -44,7 +45,8 @@ class Model:
     may try, by setting: `{"low": 0.01, "high": 0.3, "log": True}` or `[choices]`, with `when` for conditions.
     `suits(task, n_rows, n_columns)` says whether it can be fitted in reasonable time. `units(spec, task,
     n_rows, n_columns)` is a rough count of the work of one fit, about the same for every machine: 1 is a
-    millionth of a second's work on one core of 2025.
+    millionth of a second's work on one core of 2025. `needs` is a package that has to be installed, and the extra that
+    brings it.
     """
 
     name: str
@@ -53,9 +55,15 @@ class Model:
     preset: Literal["plain", "scaled"]
     variants: tuple[Mapping[str, Any], ...] = ({},)
     words: tuple[Mapping[str, Any], ...] = ()
+    space: Mapping[str, Any] = field(default_factory=dict)
     suits: Callable[[Task, int, int], bool]
     units: Callable[[Any, Task, int, int], float]
-    space: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, str] | None = None
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the package that the model needs is there."""
+        return self.needs is None or importlib.util.find_spec(self.needs[0]) is not None
 
 
 def n_outputs(task: Task) -> int:
@@ -127,6 +135,14 @@ def emit_pair(graph: Graph, positive: str) -> str:
 def emit_column(graph: Graph, x: str) -> str:
     """A float64 tensor (n, 1) as (n,)."""
     return graph.node("Reshape", x, graph.constant([-1], "int64"))
+
+
+def unit_of(y: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation: boosting keeps targets in float32, which a large mean would blur."""
+    import numpy as np
+
+    y = y.astype(np.float64)
+    return float(y.mean()), float(y.std()) or 1.0
 
 
 def check_rows(name: str, n_rows: int, most: int) -> None:

@@ -18,6 +18,7 @@ from modelwright.models.base import (
     integer_seed,
     present_classes,
     spread,
+    unit_of,
     weighted_rows,
 )
 from modelwright.models.constant import ConstantSpec
@@ -79,7 +80,7 @@ def fit(
     present, position = present_classes(y) if task.is_classification else (None, y)
     if present is not None and len(present) == 1:
         return fit_constant(x, y, spec=ConstantSpec(), task=task, rng=rng)
-    centre, scale = (0.0, 1.0) if task.is_classification else _unit(y)
+    centre, scale = (0.0, 1.0) if task.is_classification else unit_of(y)
     settings = _settings(spec, None if present is None else len(present), len(x), integer_seed(rng))
     train = lightgbm.Dataset(x, (position - centre) / scale, weight=weights, params=settings, free_raw_data=False)
     held: list[Any] = []
@@ -89,14 +90,6 @@ def fit(
         callbacks = [lightgbm.early_stopping(spec.patience, verbose=False)]
     booster = lightgbm.train(settings, train, spec.rounds, valid_sets=held, callbacks=callbacks)
     return _fitted(booster, present, task, (centre, scale))
-
-
-def _unit(y: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation: LightGBM keeps targets in float32, which a large mean would blur."""
-    import numpy as np
-
-    y = y.astype(np.float64)
-    return float(y.mean()), float(y.std()) or 1.0
 
 
 def _settings(spec: BoostingSpec, n_classes: int | None, n_rows: int, seed: int) -> dict[str, Any]:
@@ -219,6 +212,13 @@ MODEL = Model(
     name="boosting",
     fit=fit,
     spec=BoostingSpec,
+    preset="plain",
+    variants=(
+        {"leaves": 48, "learning_rate": 0.04, "min_leaf": 30, "l2": 3.0},
+        {"leaves": 6, "learning_rate": 0.05, "min_leaf": 3, "column_share": 0.8},
+        {"leaves": 16, "learning_rate": 0.03, "min_leaf": 5, "column_share": 0.5, "row_share": 0.7, "rounds": 400},
+        {"leaves": 127, "learning_rate": 0.03, "min_leaf": 20, "column_share": 0.6},
+    ),
     space={
         "learning_rate": {"low": 0.01, "high": 0.2, "log": True},
         "leaves": {"low": 4, "high": 256, "integer": True, "log": True},
@@ -227,13 +227,6 @@ MODEL = Model(
         "column_share": {"low": 0.2, "high": 1.0},
         "l2": {"low": 0.01, "high": 100.0, "log": True},
     },
-    preset="plain",
-    variants=(
-        {"leaves": 48, "learning_rate": 0.04, "min_leaf": 30, "l2": 3.0},
-        {"leaves": 6, "learning_rate": 0.05, "min_leaf": 3, "column_share": 0.8},
-        {"leaves": 16, "learning_rate": 0.03, "min_leaf": 5, "column_share": 0.5, "row_share": 0.7, "rounds": 400},
-        {"leaves": 127, "learning_rate": 0.03, "min_leaf": 20, "column_share": 0.6},
-    ),
     suits=lambda task, n_rows, n_columns: n_rows >= 10,
     units=_units,
 )
