@@ -104,9 +104,12 @@ class Answers:
 
 
 def class_answers(
-    task: Task, target: pl.Series, probabilities: Floats, threshold: float
+    task: Task, target: pl.Series, probabilities: Floats, threshold: float | Floats
 ) -> tuple[Answers, list[Decision]]:
-    """Classes that the model does not know: never right; in a binary task they count as not `classes[1]`."""
+    """Classes that the model does not know: never right; in a binary task they count as not `classes[1]`.
+
+    `threshold` is one for all rows, or one for each.
+    """
     texts = [as_text(value) for value in target.to_list()]
     strangers = tuple(sorted(set(texts) - set(task.classes)))
     classes = task.classes

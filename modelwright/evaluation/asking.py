@@ -148,11 +148,11 @@ def _asked_plain(
 ) -> Asked:
     """Classes, labels and values: answers that are kept whole, held against the constant answer."""
     target = rows.column(task.target)
-    threshold = trained.signature.threshold if task == trained.task else 0.5
+    threshold = trained.signature.threshold_of(rows.frame) if task == trained.task else 0.5  # type: ignore[arg-type]
     if task.is_classification:
         answers, decisions = class_answers(task, target, output, threshold)
     elif task.kind == "multilabel":
-        answers, decisions = label_answers(task, target, output, threshold)
+        answers, decisions = label_answers(task, target, output, float(np.mean(threshold)))
     else:
         answers, decisions = value_answers(target, output.reshape(-1)), []
     answers = replace(answers, weights=weights)

@@ -86,6 +86,7 @@ def _details(report: Report, trained: Trained | None) -> list[str]:
     if task.kind == "binary":
         positive, threshold = escaped(task.classes[1], 40), text.figure(trained.signature.threshold)
         lines.append(f"- Threshold: it says {positive} from a probability of {threshold} up")
+        lines += _group_thresholds(trained)
     members = [one for one in trained.leaderboard if one.weight > 0]
     made_of = ", ".join(f"{text.percent(one.weight)} {escaped(one.name, 60)}" for one in members)
     lines.append(f"- Made of: {made_of or NOT_KNOWN}")
@@ -95,6 +96,19 @@ def _details(report: Report, trained: Trained | None) -> list[str]:
     lines.append(f"- Input columns used: {_inputs(trained)}")
     lines.append("- Form: one ONNX graph with the preprocessing inside")
     return [*lines, f"- Licence: {NOT_KNOWN}", f"- Contact: {NOT_KNOWN}"]
+
+
+def _group_thresholds(trained: Trained) -> list[str]:
+    """A line for each group with a threshold of its own."""
+    groups = trained.signature.group_thresholds
+    if groups is None:
+        return []
+    lines = []
+    for levels, value in groups.thresholds:
+        pairs = zip(groups.names, levels, strict=True)
+        named = ", ".join(f"{escaped(name, 40)} {escaped(level, 40)}" for name, level in pairs)
+        lines.append(f"- Threshold for {named}: {text.figure(value)}")
+    return lines
 
 
 _KINDS = {

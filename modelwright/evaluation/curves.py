@@ -24,9 +24,10 @@ N_BARS = 30
 OTHERS = "(other classes)"
 
 
-def curves(answers: Answers, threshold: float, rng: np.random.Generator) -> dict[str, Any]:
+def curves(answers: Answers, threshold: float | None, rng: np.random.Generator) -> dict[str, Any]:
     """Everything that the pictures of this task are drawn from.
 
+    `threshold` is told beside the confusion; None where groups have their own.
     Classification: `confusion`, `per_class`, `roc`, `precision_recall`, `calibration`, `scores`.
     Regression: `scatter`, `residuals`, `calibration` (by range of the predicted value).
     """

@@ -37,7 +37,9 @@ def _curves(trained: Trained, asked: Asked, seed: int) -> dict[str, Any]:
     if isinstance(model, Answers):
         if asked.task.kind == "multilabel":
             return array_curves.label_curves(model, rng)
-        threshold = trained.signature.threshold if asked.task == trained.task else 0.5
+        threshold: float | None = 0.5
+        if asked.task == trained.task:  # no one threshold where groups have their own
+            threshold = None if trained.signature.group_thresholds else trained.signature.threshold
         return curves(model, threshold, rng)
     if isinstance(model, Matches):
         return array_curves.box_curves(model, float(asked.facts["box_threshold"]))

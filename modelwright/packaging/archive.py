@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-from modelwright_runtime.archive import COMMENT_BYTES, COMMENT_PREFIX, FORMAT_VERSION, MANIFEST, MEMBERS
+from modelwright_runtime.archive import COMMENT_BYTES, COMMENT_PREFIX, MANIFEST, MEMBERS
 
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say; a date would change the bytes
 
@@ -33,7 +33,7 @@ def archive_bytes(members: Mapping[str, bytes], *, name: str) -> bytes:
         member: {"bytes": len(members[member]), "sha256": hashlib.sha256(members[member]).hexdigest()}
         for member in MEMBERS
     }
-    manifest = plain_json({"format": FORMAT_VERSION, "name": name, "files": listed})
+    manifest = plain_json({"format": _format(members), "name": name, "files": listed})
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for member, data in [(MANIFEST, manifest), *((member, members[member]) for member in MEMBERS)]:
@@ -45,3 +45,8 @@ def archive_bytes(members: Mapping[str, bytes], *, name: str) -> bytes:
         archive.comment = COMMENT_PREFIX + b"0" * 64  # its length stands before the seal and must be sealed too
     body = buffer.getvalue()[:-COMMENT_BYTES]
     return body + COMMENT_PREFIX + hashlib.sha256(body).hexdigest().encode()
+
+
+def _format(members: Mapping[str, bytes]) -> int:
+    """The oldest format that says all of it, so that older readers open what they understand."""
+    return 2 if "group_thresholds" in json.loads(members["signature.json"]) else 1

@@ -19,7 +19,8 @@ import msgspec
 
 from modelwright_runtime.errors import SystemFault, UserError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: thresholds by group, which a reader of format 1 would pass over
+FORMATS = range(1, FORMAT_VERSION + 1)
 MANIFEST = "manifest.json"
 MEMBERS = (
     "model.onnx",
@@ -127,7 +128,7 @@ def _manifest(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], pla
             hint="pip install --upgrade modelwright-runtime",
         )
     files = manifest.get("files") if isinstance(manifest, dict) else None
-    if version != FORMAT_VERSION or not isinstance(manifest.get("name"), str) or not isinstance(files, dict):
+    if version not in FORMATS or not isinstance(manifest.get("name"), str) or not isinstance(files, dict):
         raise UserError("package.manifest", f"the manifest of {place} lacks format, name or files.")
     listed = {*files, MANIFEST}
     for name in sorted({*members} ^ listed):

@@ -17,6 +17,7 @@ from modelwright_runtime.engine import ENGINE_ERRORS, n_cores, open_session
 from modelwright_runtime.errors import SystemFault, UserError
 from modelwright_runtime.graphcheck import check_graph
 from modelwright_runtime.predictions import Predictions, check_finite, decide_task
+from modelwright_runtime.reading import Reading
 from modelwright_runtime.signature import ArrayInput, Signature, Task
 from modelwright_runtime.text import weigh
 
@@ -52,7 +53,9 @@ class Model:
         readings = {reading.column: reading for reading in signature.readings}
         texts = tuple(text.column for text in signature.texts)
         in_arrays = [column for array in signature.arrays for column in array.columns]
-        self.columns = tuple(dict.fromkeys([*signature.numbers, *signature.categories, *texts, *in_arrays]))
+        inputs = tuple(dict.fromkeys([*signature.numbers, *signature.categories, *texts, *in_arrays]))
+        self._groups = signature.group_thresholds
+        self.columns = tuple(dict.fromkeys([*inputs, *(self._groups.names if self._groups else ())]))
         for column in self.columns:
             if column not in readings:
                 raise UserError("package.signature", f"the signature does not say how {column!r} is read.")
@@ -62,13 +65,15 @@ class Model:
         ]
         self._texts = [CategoryCells(readings[column], None) for column in texts]
         self._arrays = [ArrayCells(array, readings, signature.levels) for array in signature.arrays]
-        whole = [column for column in self.columns if readings[column].kind in ("image", "audio", "series")]
-        self._needs_some = tuple(whole) if len(whole) == len(self.columns) else ()
+        self._group_cells = [_group_cells(readings[name]) for name in (self._groups.names if self._groups else ())]
+        self._told_of = frozenset(inputs)
+        whole = [column for column in inputs if readings[column].kind in ("image", "audio", "series")]
+        self._needs_some = tuple(whole) if len(whole) == len(inputs) else ()
         self._lists = frozenset(column for column in whole if readings[column].kind == "series")
         self._tasks = (signature.task, *signature.more_tasks)
         self.kinds: dict[str, str] = {column: readings[column].kind for column in self.columns}
         self._known = frozenset(self.columns)
-        self.plain_numbers = bool(self.columns) and set(self.kinds.values()) == {"number"}
+        self.plain_numbers = bool(self.columns) and set(self.kinds.values()) == {"number"} and self._groups is None
         self._quick = QuickNumbers(self._numbers) if self._numbers else None
         self._picture = _picture_input(signature)
         width = len(self.columns) + sum(len(text.vocabulary) for text in signature.texts)
@@ -108,11 +113,50 @@ class Model:
         first, *others = answers = self._ask(rows, notes, self._kept)
         if strict:
             check_finite(answers)
+        threshold = self.signature.threshold if self._groups is None else self._thresholds(rows, notes)
         told = (notes.kept, notes.n_more)
         if not others:
-            return self._told(self.signature.task, first, told)
+            return _told(self.signature.task, first, threshold, told)
         more = zip(self.signature.more_tasks, others, strict=True)
-        return self._told(self.signature.task, first, told, tuple(self._told(task, answer) for task, answer in more))
+        return _told(
+            self.signature.task, first, threshold, told, tuple(_told(task, answer, 0.5) for task, answer in more)
+        )
+
+    def _thresholds(self, rows: Any, notes: Notes) -> np.ndarray:
+        """The threshold of each row, by its group. A cell that the graph is fed too was told of already."""
+        assert self._groups is not None
+        notes.first_row = 0
+        table = is_table(rows, self._lists)
+        listed = [rows] if isinstance(rows, Mapping) and not table else rows
+        values: dict[str, list[Any]] = {}
+        for cells in self._group_cells:
+            name = cells.column
+            column = column_of(rows, name) if table else [row[name] for row in listed]
+            values[name] = cells.many(column, Notes() if name in self._told_of else notes).tolist()
+        return self._groups.of_rows(values, self.signature.threshold)
+
+    def feeds(self, rows: Any) -> Feeds:
+        """The graph's inputs for raw rows, read as `predict` reads them: for who mixes the inputs of several rows, as
+        explanations do. All rows at once: give parts of what is large."""
+        notes = Notes()
+        if not is_table(rows, self._lists):
+            rows = [rows] if isinstance(rows, Mapping) else rows
+            self._check_names(rows, False)
+            rows = {name: [row[name] for row in rows] for name in self.columns}
+        return self._feeds_of_columns(*self._columns_of(rows), notes)[0]
+
+    def answer_feeds(self, feeds: Feeds) -> tuple[np.ndarray, ...]:
+        """What the graph answers to inputs that `feeds` made (see `Task`), asked in parts of `rows_at_once`."""
+        n_rows = len(next(iter(feeds.values())))
+        starts = range(0, max(1, n_rows), self._chunk_rows)
+        parts = [
+            self._run(
+                {name: value[start : start + self._chunk_rows] for name, value in feeds.items()},
+                min(self._chunk_rows, n_rows - start),
+            )
+            for start in starts
+        ]
+        return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True)))
 
     def answers(self, rows: Any) -> tuple[np.ndarray, ...]:
         """What the graph answers to raw rows (see `Task`): for `signature.task`, then for each of `more_tasks`."""
@@ -143,24 +187,6 @@ class Model:
     def _threshold(self, task: Task) -> float:
         return self.signature.threshold if task is self.signature.task else 0.5
 
-    def _told(
-        self, task: Task, answer: np.ndarray, warned: Warned = ((), 0), more: tuple[Predictions, ...] = ()
-    ) -> Predictions:
-        """The answer to one task, with what is told of the whole call."""
-        has_shares = task.is_classification or task.kind == "multilabel"
-        has_bands = task.kind == "forecast" and answer.ndim == 3
-        return Predictions(
-            prediction=answer if answer.dtype == object else decide_task(answer, task, self._threshold(task)),
-            probabilities=answer if has_shares else None,
-            classes=task.classes,
-            warnings=tuple(warned[0]),
-            n_more_warnings=warned[1],
-            target=task.target,
-            quantiles=answer if has_bands else None,
-            levels=task.quantiles,
-            more=more,
-        )
-
     def _answer_rows(self, rows: Sequence[Mapping[str, Any]], notes: Notes, keep: Keep) -> tuple[np.ndarray, ...]:
         if not isinstance(rows, Sequence) or isinstance(rows, (str, bytes)):
             raise UserError(
@@ -190,12 +216,17 @@ class Model:
         return answers[0] if len(answers) == 1 else tuple(map(np.concatenate, zip(*answers, strict=True)))
 
     def _answer_table(self, table: Any, notes: Notes, keep: Keep) -> tuple[np.ndarray, ...]:
+        if notes.strict:
+            self._refuse_unknown(list(table.keys() if isinstance(table, Mapping) else table.columns), "the table")
+        columns, n_rows = self._columns_of(table)
+        return self._answer_columns(columns, n_rows, notes, keep)
+
+    def _columns_of(self, table: Any) -> tuple[dict[str, Any], int]:
+        """The model's columns of a table, which must be there and equally long."""
         known = list(table.keys() if isinstance(table, Mapping) else table.columns)
         for name in self.columns:
             if name not in known:
                 raise self._missing(name, "the table")
-        if notes.strict:
-            self._refuse_unknown(known, "the table")
         columns = {name: column_of(table, name, lists=name in self._lists) for name in self.columns}
         lengths = {name: len(column) for name, column in columns.items()}
         n_rows = next(iter(lengths.values()), 0)
@@ -205,7 +236,7 @@ class Model:
                     "rows.shape",
                     f"column {name!r} has {length} values, column {self.columns[0]!r} has {n_rows}.",
                 )
-        return self._answer_columns(columns, n_rows, notes, keep)
+        return columns, n_rows
 
     def _answer_columns(
         self, columns: Mapping[str, Any], n_rows: int, notes: Notes, keep: Keep
@@ -335,6 +366,34 @@ class Model:
             if not _is_due(answer.shape, task, n_rows):
                 raise SystemFault("model.run", f"the graph gave shape {answer.shape} for {task.kind}.")
         return tuple(answers)
+
+
+def _told(
+    task: Task,
+    answer: np.ndarray,
+    threshold: float | np.ndarray,
+    warned: Warned = ((), 0),
+    more: tuple[Predictions, ...] = (),
+) -> Predictions:
+    """The answer to one task, with what is told of the whole call."""
+    has_shares = task.is_classification or task.kind == "multilabel"
+    has_bands = task.kind == "forecast" and answer.ndim == 3
+    return Predictions(
+        prediction=answer if answer.dtype == object else decide_task(answer, task, threshold),
+        probabilities=answer if has_shares else None,
+        classes=task.classes,
+        warnings=tuple(warned[0]),
+        n_more_warnings=warned[1],
+        target=task.target,
+        quantiles=answer if has_bands else None,
+        levels=task.quantiles,
+        more=more,
+    )
+
+
+def _group_cells(reading: Reading) -> NumberCells | CategoryCells:
+    """What reads a column that only says which group a row is of."""
+    return NumberCells(reading) if reading.kind in ("number", "boolean") else CategoryCells(reading, None)
 
 
 def _as_they_are(answers: tuple[np.ndarray, ...], sizes: Sizes) -> tuple[np.ndarray, ...]:

@@ -17,7 +17,8 @@ from modelwright_runtime.signature import Signature, Task
 def decide(answer: np.ndarray, signature: Signature) -> np.ndarray:
     """The class of each row (texts, shape (n,)) from probabilities (n, n_classes), or the values themselves.
 
-    A binary model says `classes[1]` from `signature.threshold` on; others say their most probable class.
+    A binary model says `classes[1]` from `signature.threshold` on (thresholds by group need the rows: `Model.predict`
+    has them); others say their most probable class.
     Values come back as float64 of shape (n,).
 
     >>> yes_or_no = Task(kind="binary", target="y", classes=("no", "yes"))
@@ -27,8 +28,9 @@ def decide(answer: np.ndarray, signature: Signature) -> np.ndarray:
     return decide_task(answer, signature.task, signature.threshold)
 
 
-def decide_task(answer: np.ndarray, task: Task, threshold: float) -> np.ndarray:
-    """What is said of each row for one task: `decide`, and for several labels a list of those from `threshold` on.
+def decide_task(answer: np.ndarray, task: Task, threshold: float | np.ndarray) -> np.ndarray:
+    """What is said of each row for one task: `decide`, and for several labels a list of those from `threshold` on,
+    which is one for all rows or, of a binary model, one for each.
 
     A forecast is float64 (n, horizon): where quantiles are told, the one nearest the median.
     """

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from modelwright_runtime.groups import GroupThresholds
 from modelwright_runtime.reading import Reading
+
+if TYPE_CHECKING:
+    import numpy as np
 
 TaskKind = Literal["binary", "multiclass", "regression", "multilabel", "forecast", "detection", "segmentation"]
 ArrayForm = Literal["image", "audio", "series", "tokens", "codes", "numbers"]
@@ -77,7 +81,8 @@ class Signature:
     `text_<i>`, float32 of shape (n, len(texts[i].vocabulary)); `array_<i>`, what `arrays[i]` says.
 
     Graph output: what `task` says; one more output for each of `more_tasks`, in order.
-    `threshold` is the least probability of `classes[1]` at which a binary model says `classes[1]`.
+    `threshold` is the least probability of `classes[1]` at which a binary model says `classes[1]`; rows of the groups
+    that `group_thresholds` names have their own, and every row must then have the columns that say its group.
     `n_rows_at_once` bounds what one call of the graph is fed. `levels` are the categories seen in training, per
     column; `ranges` the least and largest numbers seen.
     """
@@ -93,6 +98,13 @@ class Signature:
     n_rows_at_once: int = 65_536
     arrays: tuple[ArrayInput, ...] = ()
     more_tasks: tuple[Task, ...] = ()
+    group_thresholds: GroupThresholds | None = None
+
+    def threshold_of(self, values: Mapping[str, Sequence[Any]]) -> float | np.ndarray:
+        """The threshold of rows, given the columns' values as they were read: one for all, or float64 (n,)."""
+        if self.group_thresholds is None:
+            return self.threshold
+        return self.group_thresholds.of_rows(values, self.threshold)
 
     def to_plain(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -114,6 +126,7 @@ class Signature:
                 for array in self.arrays
             ],
             "more_tasks": [_plain_task(task) for task in self.more_tasks],
+            **({"group_thresholds": self.group_thresholds.to_plain()} if self.group_thresholds else {}),
         }
 
     @classmethod
@@ -143,6 +156,7 @@ class Signature:
                 for array in plain.get("arrays", ())
             ),
             more_tasks=tuple(_task(task) for task in plain.get("more_tasks", ())),
+            group_thresholds=GroupThresholds.from_plain(groups) if (groups := plain.get("group_thresholds")) else None,
         )
 
 

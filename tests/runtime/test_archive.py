@@ -155,11 +155,11 @@ def test_a_bomb_is_not_unpacked(packages: dict[str, Path], tmp_path: Path) -> No
 
 def test_a_newer_format_says_what_to_do(packages: dict[str, Path], tmp_path: Path) -> None:
     def newer(members: dict[str, bytes]) -> None:
-        members[MANIFEST] = json.dumps({**json.loads(members[MANIFEST]), "format": 2}).encode()
+        members[MANIFEST] = json.dumps({**json.loads(members[MANIFEST]), "format": 3}).encode()
         members["novelty.json"] = b"{}"
 
     path = rebuilt(packages["binary"], tmp_path / "x.wright", newer)
-    with pytest.raises(UserError, match="format 2; this modelwright-runtime reads up to 1") as caught:
+    with pytest.raises(UserError, match="format 3; this modelwright-runtime reads up to 2") as caught:
         load(path)
     assert caught.value.code == "package.newer"
     assert "upgrade" in caught.value.hint

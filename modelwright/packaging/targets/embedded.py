@@ -96,6 +96,11 @@ def _check(signature: Signature) -> None:
             "target.task", f"the embedded target cannot answer {signature.task.kind} with "
             f"{len(signature.more_tasks)} further targets.", hint="take the target `mobile`",
         )  # fmt: skip
+    if signature.group_thresholds is not None:
+        raise UserError(
+            "target.task", "the embedded target has one threshold, this model one for each "
+            f"{' and '.join(signature.group_thresholds.names)}.", hint="train without `fair`, or with weights",
+        )  # fmt: skip
     for array in signature.arrays:
         if array.form not in ("numbers", "codes"):
             raise _column(array.columns[0], array.form)
