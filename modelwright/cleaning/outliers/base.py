@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from modelwright import oddness
 from modelwright.core.errors import UserError, nearest
 from modelwright.core.rng import stream, stream_seed
 
@@ -21,7 +22,6 @@ Detector = Literal["together", "isolation", "ecod", "spread", "histogram", "dist
 LEAST_ROWS = 20
 MOST_KNOWN = 10_000
 """Rows that detectors are learned on; of larger tables a sample, and all rows are held beside it."""
-MOST_USUAL = -2.0
 FAR_OUT = 10.0  # deviations, beyond which a value says no more
 
 
@@ -97,7 +97,7 @@ def outliers(
         if watch is not None:
             watch({"stage": "mending", "event": "detector", "detector": name})
     beside_all, beside_near = _school(scores, GLOBAL, len(z)), _school(scores, (*LOCAL, "lof"), len(z))
-    agreement = _agreement(beside_all, beside_near) if detector == "together" else 1.0
+    agreement = oddness.agreement(beside_all, beside_near) if detector == "together" else 1.0
     beside_near = agreement * beside_near
     return Outliers(
         score=np.maximum(beside_all, beside_near), columns=_parts(z, known), scores=scores, agreement=agreement,
@@ -110,15 +110,7 @@ def _school(scores: Mapping[str, np.ndarray], names: tuple[str, ...], n: int) ->
     import numpy as np
 
     heard = [scores[name] for name in names if name in scores]
-    return unified(np.mean(heard, axis=0)) if heard else np.full(n, -np.inf)
-
-
-def _agreement(one: np.ndarray, other: np.ndarray) -> float:
-    from scipy.stats import spearmanr
-
-    if one.min() == one.max() or other.min() == other.max():
-        return 0.0
-    return max(0.0, float(spearmanr(one, other).statistic))
+    return oddness.unified(np.mean(heard, axis=0)) if heard else np.full(n, -np.inf)
 
 
 def _standard(values: np.ndarray) -> np.ndarray:
@@ -131,27 +123,8 @@ def _standard(values: np.ndarray) -> np.ndarray:
 
 
 def _heard(name: str, z: np.ndarray, known: np.ndarray, seed: int) -> np.ndarray:
-    from modelwright.cleaning.outliers import detectors
-
-    found = getattr(detectors, name)(z, known, stream_seed(seed, "outliers", name))
-    return unified(found)
-
-
-def unified(scores: np.ndarray) -> np.ndarray:
-    """Scores as distances from their middle, in middle deviations; no row is more usual than -2.
-
-    >>> import numpy as np
-    >>> unified(np.array([1.0, 2, 3, 4, 50])).round(2).tolist()
-    [-1.35, -0.67, 0.0, 0.67, 31.7]
-    """
-    import numpy as np
-
-    middle = np.median(scores)
-    spread = 1.4826 * np.median(np.abs(scores - middle))
-    if spread <= 1e-12:
-        spread = scores.std() or 1.0
-    found: np.ndarray = np.maximum((scores - middle) / spread, MOST_USUAL)
-    return found
+    found = getattr(oddness, name)(z, known, stream_seed(seed, "outliers", name))
+    return oddness.unified(found)
 
 
 def _parts(z: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -159,14 +132,12 @@ def _parts(z: np.ndarray, known: np.ndarray) -> np.ndarray:
     neighbours, over what is usual for the column, and its own tail."""
     import numpy as np
 
-    from modelwright.cleaning.outliers import detectors
-
-    _, places = detectors.near(z, known, detectors.N_NEAR)
+    _, places = oddness.near(z, known, oddness.N_NEAR)
     apart = np.empty(z.shape)
     for begin in range(0, len(z), 20_000):
         rows = slice(begin, begin + 20_000)
         apart[rows] = np.abs(z[rows] - np.median(known[places[rows]], axis=1))
     usual = np.maximum(apart.mean(axis=0), 1e-3)
-    tail = np.maximum(detectors.tails(z, known) - 3, 0)  # beyond the farthest twentieth
+    tail = np.maximum(oddness.tails(z, known) - 3, 0)  # beyond the farthest twentieth
     parts: np.ndarray = apart / usual + tail
     return parts

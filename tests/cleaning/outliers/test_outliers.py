@@ -10,13 +10,14 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor
 
+from modelwright import oddness as detectors
 from modelwright.cleaning.mend import MendSpec, mend
-from modelwright.cleaning.outliers import detectors, outliers
+from modelwright.cleaning.outliers import outliers
 from modelwright.cleaning.outliers.base import DETECTORS, MOST_KNOWN
-from modelwright.cleaning.outliers.detectors import lof
 from modelwright.cleaning.outliers.mending import MEND, OutliersSpec, propose
 from modelwright.core.data import ROW_ID, Column, Dataset, Schema
 from modelwright.core.errors import UserError
+from modelwright.oddness import lof
 from modelwright.testing.mending import check_mending
 
 

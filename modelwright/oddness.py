@@ -1,12 +1,12 @@
-"""Detectors of odd rows: each says how odd a row is beside others, in a scale of its own.
+"""How odd a row is beside others: the mathematics that cleaning and unsupervised learning share.
 
-Values are standardised, (n, d), complete. A detector is learned on `known` rows and applied to any; rows that are the
-known ones are not their own neighbours.
+Values are scaled, (n, d), complete. A detector is learned on `known` rows and applied to any, in a scale of its own;
+rows that are the known ones are not their own neighbours. `unified` puts all on one scale.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +16,46 @@ N_TREES = 500
 LEAST_CLUSTER = 10
 TRIMMED = 0.1
 TINY = 1e-9
+MOST_USUAL = -2.0
+
+
+def middle_of(scores: np.ndarray) -> tuple[float, float]:
+    """The middle of scores and their middle deviation, scaled to that of a normal distribution.
+
+    >>> import numpy as np
+    >>> tuple(round(one, 4) for one in middle_of(np.array([1.0, 2, 3, 4, 50])))
+    (3.0, 1.4826)
+    """
+    import numpy as np
+
+    middle = float(np.median(scores))
+    spread = 1.4826 * float(np.median(np.abs(scores - middle)))
+    if spread <= 1e-12:
+        spread = float(scores.std()) or 1.0
+    return middle, spread
+
+
+def unified(scores: np.ndarray) -> np.ndarray:
+    """Scores as distances from their middle, in middle deviations; no row is more usual than -2.
+
+    >>> import numpy as np
+    >>> unified(np.array([1.0, 2, 3, 4, 50])).round(2).tolist()
+    [-1.35, -0.67, 0.0, 0.67, 31.7]
+    """
+    import numpy as np
+
+    middle, spread = middle_of(scores)
+    found: np.ndarray = np.maximum((scores - middle) / spread, MOST_USUAL)
+    return found
+
+
+def agreement(one: np.ndarray, other: np.ndarray) -> float:
+    """How far two scores order the rows alike, 0..1: their rank correlation, 0 where that is negative."""
+    from scipy.stats import spearmanr
+
+    if one.min() == one.max() or other.min() == other.max():
+        return 0.0
+    return max(0.0, float(spearmanr(one, other).statistic))
 
 
 def near(values: np.ndarray, known: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -49,15 +89,24 @@ def distance(values: np.ndarray, known: np.ndarray, seed: int = 0) -> np.ndarray
     return logarithm
 
 
+def densities(known: np.ndarray, n: int = N_NEAR) -> tuple[np.ndarray, np.ndarray]:
+    """For each known row the distance to its `n`-th neighbour, and how dense it is around it (the local reachability
+    density of Breunig et al.), (n_known,) each."""
+    import numpy as np
+
+    far, places = near(known, known, n)
+    reach = far[:, -1]
+    density: np.ndarray = 1 / np.maximum(np.maximum(far, reach[places]).mean(axis=1), TINY)
+    return reach, density
+
+
 def lof(values: np.ndarray, known: np.ndarray, seed: int = 0) -> np.ndarray:
     """How much sparser it is around a row than around its neighbours, as a logarithm. Reference: Breunig et al. (2000),
     "LOF: identifying density-based local outliers", SIGMOD."""
     import numpy as np
 
-    base, base_places = near(known, known, N_NEAR)
-    reach = base[:, -1]
-    density = 1 / np.maximum(np.maximum(base, reach[base_places]).mean(axis=1), TINY)
-    far, places = (base, base_places) if values is known else near(values, known, N_NEAR)
+    reach, density = densities(known)
+    far, places = near(values, known, N_NEAR)
     own = 1 / np.maximum(np.maximum(far, reach[places]).mean(axis=1), TINY)
     logarithm: np.ndarray = np.log(density[places].mean(axis=1) / own)
     return logarithm
@@ -88,21 +137,37 @@ def ellipse(values: np.ndarray, known: np.ndarray, seed: int = 0) -> np.ndarray:
     """Mahalanobis distance as a logarithm, its covariance shrunk and learned without the tenth that is farthest.
     Reference: Rousseeuw and Van Driessen (1999), Technometrics 41(3); Ledoit and Wolf (2004)."""
     import numpy as np
+
+    centre, precision = trimmed(known)
+    apart = values - centre
+    logarithm: np.ndarray = np.log(np.maximum((apart @ precision * apart).sum(axis=1), 0) + TINY)
+    return logarithm
+
+
+def trimmed(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centre (d,) and precision (d, d) of the known rows without the tenth that is farthest from their centre; the
+    covariance is shrunk. Reference: Ledoit and Wolf (2004), "A well-conditioned estimator for large-dimensional
+    covariance matrices"."""
+    import numpy as np
     from sklearn.covariance import LedoitWolf
 
     far = LedoitWolf().fit(known).mahalanobis(known)
-    kept = known[far <= np.quantile(far, 1 - TRIMMED)]
-    logarithm: np.ndarray = np.log(LedoitWolf().fit(kept).mahalanobis(values) + TINY)
-    return logarithm
+    inner = LedoitWolf().fit(known[far <= np.quantile(far, 1 - TRIMMED)])
+    return inner.location_, inner.precision_
 
 
 def isolation(values: np.ndarray, known: np.ndarray, seed: int = 0) -> np.ndarray:
     """How few random cuts set a row apart. Reference: Liu, Ting and Zhou (2008), "Isolation forest", ICDM."""
+    odd: np.ndarray = -forest_of(known, seed).score_samples(values)
+    return odd
+
+
+def forest_of(known: np.ndarray, seed: int, n_trees: int = N_TREES, n_rows: int | None = None) -> Any:
+    """An isolation forest of scikit-learn, each tree grown on `n_rows` of the known rows (256 where None)."""
     from sklearn.ensemble import IsolationForest
 
-    forest = IsolationForest(n_estimators=N_TREES, random_state=seed % 2**32).fit(known)
-    odd: np.ndarray = -forest.score_samples(values)
-    return odd
+    most = "auto" if n_rows is None else min(n_rows, len(known))
+    return IsolationForest(n_estimators=n_trees, max_samples=most, random_state=seed % 2**32).fit(known)
 
 
 def tails(values: np.ndarray, known: np.ndarray) -> np.ndarray:
