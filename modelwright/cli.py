@@ -154,6 +154,7 @@ def _run_parser(name: str, about: str, *examples: str) -> _Parser:
     parser.add_argument("--seed", type=int, help="every random choice follows from it [0]")
     parser.add_argument("--mend", nargs="?", const="gentle", metavar="MODE",
                         help="put wrong cells right first: gentle or strict [off]")  # fmt: skip
+    parser.add_argument("--tune", metavar="MODEL", help="search for this model's best settings first, or of [several]")
     parser.add_argument("--track", metavar="TRACKER", help=f"{Recipe.model_fields['track'].description} [none]")
     for part, verb in STAGES.items():
         group = parser.add_argument_group(f"{verb}: {Recipe.model_fields[part].description}")
@@ -167,9 +168,8 @@ def _run_parser(name: str, about: str, *examples: str) -> _Parser:
 def _settings(part: str) -> dict[str, Any]:
     """The settings of a part of a recipe that are options; those of the one source are `data`'s too."""
     from modelwright.collection.base import SourceSpec
-    from modelwright.recipe import Recipe
 
-    spec: Any = Recipe.model_fields[part].annotation
+    spec = _spec_of(part)
     if part == "data":
         return {
             name: info
@@ -177,6 +177,16 @@ def _settings(part: str) -> dict[str, Any]:
             if name not in ("source", "sources")
         }
     return {name: info for name, info in spec.model_fields.items() if name != "target"}  # --target says it
+
+
+def _spec_of(part: str) -> Any:
+    """The Spec of a part of a recipe, also of one that may be absent."""
+    from typing import get_args
+
+    from modelwright.recipe import Recipe
+
+    annotation: Any = Recipe.model_fields[part].annotation
+    return next((kind for kind in get_args(annotation) if kind is not type(None)), annotation)
 
 
 def _told(default: Any) -> str:
@@ -194,6 +204,8 @@ def _recipe(options: argparse.Namespace) -> Recipe:
             changes.setdefault(part, {})[field] = _value(text)
     if options.mend is not None:
         changes.setdefault("mend", {})["mode"] = options.mend
+    if options.tune is not None:
+        changes.setdefault("tune", {})["model"] = _value(options.tune)
     if options.horizon is not None:
         changes.setdefault("sequences", {})["horizon"] = options.horizon
     roles = {name: role for role in ("time", "group") if (name := getattr(options, role)) is not None}
@@ -210,7 +222,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         if roles:
             given = changes.setdefault("clean", {}).get("roles", recipe.clean.roles)
             changes["clean"]["roles"] = {**given, **roles}
-        parts = {part: getattr(recipe, part).but(**settings) for part, settings in changes.items()}
+        parts = {part: (getattr(recipe, part) or _spec_of(part)()).but(**new) for part, new in changes.items()}
         return recipe.but(**top, **parts)
     if roles:
         clean = changes.setdefault("clean", {})

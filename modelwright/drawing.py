@@ -27,6 +27,7 @@ class Axis:
     high: float
     name: str
     ticks: tuple[float, ...]
+    labels: tuple[str, ...] = ()  # what stands at the ticks, where that is not their number
 
     def place(self, value: float, start: float, end: float) -> float:
         """Where a value lies between two pixels."""
@@ -88,11 +89,11 @@ def frame(x: Axis, y: Axis) -> tuple[list[str], Callable[[float], float], Callab
         return y.place(value, HEIGHT - BOTTOM, TOP)
 
     body = []
-    for tick in y.ticks:
+    for tick, label in zip(y.ticks, y.labels or map(tick_text, y.ticks), strict=True):
         body.append(stroke(LEFT, up(tick), WIDTH - RIGHT, up(tick), "grid"))
-        body.append(written(LEFT - 8, up(tick) + 4, tick_text(tick), "tick end"))
-    for tick in x.ticks:
-        body.append(written(across(tick), HEIGHT - BOTTOM + 17, tick_text(tick), "tick middle"))
+        body.append(written(LEFT - 8, up(tick) + 4, label, "tick end"))
+    for tick, label in zip(x.ticks, x.labels or map(tick_text, x.ticks), strict=True):
+        body.append(written(across(tick), HEIGHT - BOTTOM + 17, label, "tick middle"))
     body.append(stroke(LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT, HEIGHT - BOTTOM, "axis"))
     middle = (TOP + HEIGHT - BOTTOM) / 2
     body.append(written((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x.name, "name middle"))

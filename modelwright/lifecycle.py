@@ -34,12 +34,16 @@ if TYPE_CHECKING:
     from modelwright.sequences.base import WindowSpec
     from modelwright.tracking import Tracking
     from modelwright.training.base import TrainSpec
+    from modelwright.tuned import Rows
+    from modelwright.tuning.base import TuneSpec
 
 BUILDS_ON = {
     "training": (
         "features", "models", "networks", "encoders", "trunks", "heads", "losses", "optimizers", "schedules",
         "augmentation", "doctor",
     ),
+    "tuning": ("searches", "pruners", "features", "models", "networks", "encoders", "trunks", "heads", "losses",
+               "optimizers", "schedules", "augmentation"),
     "packaging": ("compression", "features", "models"),
 }  # fmt: skip
 """Stages whose methods another stage calls by name: their versions are part of its keys."""
@@ -53,13 +57,13 @@ def run(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch |
     work = _Work.begin(recipe, store, watch)
     try:
         work.track(recipe)
-        prepared = prepare(recipe, work)
-        learned_from = [prepared.cleaned, prepared.splits]
+        prepared = _tuned(recipe, work, prepare(recipe, work))
+        learned_from = prepared.learned_from
         with work.checkpoints("training", "train", recipe.train, learned_from) as folder:
             trained = work.stage(
                 "training", "train", recipe.train, learned_from,
-                lambda train: train(prepared.typed, prepared.sets, recipe.train, seed=recipe.seed, watch=work.watch,
-                                    folder=folder),
+                lambda train: train(prepared.typed, prepared.sets, prepared.train_spec(recipe), seed=recipe.seed,
+                                    watch=work.watch, folder=folder),
                 _tell_trained,
             )  # fmt: skip
         trained = _compressed(recipe, work, prepared, trained)
@@ -168,6 +172,30 @@ def _cases(recipe: Recipe, work: _Work, cleaned: Made) -> Made:
     )  # fmt: skip
 
 
+def _tuned(recipe: Recipe, work: _Work, prepared: Prepared) -> Prepared:
+    """With the settings that tuning found best, where the recipe asks for it: training compares them with its own."""
+    spec = recipe.tune
+    if spec is None:
+        return prepared
+    from modelwright.tuned import deciding, tell_tuned, tune_models
+
+    rows, inputs = _rows_of_tuning(recipe, work, prepared)
+    made = work.stage(
+        "tuning", "tune", deciding(spec), inputs,
+        lambda tune: tune_models(tune, spec, rows, store=work.store, watch=work.watch), tell_tuned,
+        keep=lambda _, plain: plain_of(plain),
+    )  # fmt: skip
+    return replace(prepared, tuned=made)
+
+
+def _rows_of_tuning(recipe: Recipe, work: _Work, prepared: Prepared) -> tuple[Rows, list[Made | str | None]]:
+    """Where trials find their rows, and what the stage's outcome follows from."""
+    from modelwright.tuned import Rows, inputs_of
+
+    rows = Rows.of(work.store, prepared.cleaned.plain, prepared.splits.plain, recipe.train, recipe.seed)
+    return rows, [prepared.cleaned, prepared.splits, *inputs_of(rows)]
+
+
 def _compressed(recipe: Recipe, work: _Work, prepared: Prepared, trained: Made) -> Made:
     """The model in a smaller or faster form, where the recipe asks for it: before evaluation, so that what is
     reported is measured on what is packed."""
@@ -183,12 +211,13 @@ def _compressed(recipe: Recipe, work: _Work, prepared: Prepared, trained: Made) 
     )  # fmt: skip
 
 
-def _told_of(report: Made, trained: Made) -> Report:
-    """The report, and in it the table of the forms that were measured."""
+def _told_of(report: Made, trained: Made, tuned: Made | None) -> Report:
+    """The report, and in it the table of the forms that were measured, and what tuning saw."""
     told: Report = report.value
-    if "compression" in trained.plain:
-        return replace(told, curves={**told.curves, "compression": trained.plain["compression"]})
-    return told
+    more = {"compression": trained.plain["compression"]} if "compression" in trained.plain else {}
+    if tuned is not None:
+        more["tuning"] = tuned.plain["models"]
+    return replace(told, curves={**told.curves, **more}) if more else told
 
 
 def finish(recipe: Recipe, work: _Work, prepared: Prepared, trained: Made, report: Made) -> dict[str, Any]:
@@ -196,7 +225,7 @@ def finish(recipe: Recipe, work: _Work, prepared: Prepared, trained: Made, repor
     from modelwright.export import lay_out_targets
 
     inputs: list[Made | str | None] = [prepared.raw, prepared.cleaned, prepared.splits, trained, report, recipe.name]
-    inputs += [prepared.required] if prepared.required else []
+    inputs += [made for made in (prepared.required, prepared.tuned) if made]
     card = work.stage(
         "evaluation", "card", None, inputs,
         lambda make: work.store.put(make(**_page_contents(recipe, prepared, trained, report)).encode()),
@@ -249,6 +278,20 @@ class Prepared:
     rows: Made
     mended: Made | None = None
     required: Made | None = None
+    tuned: Made | None = None
+
+    @property
+    def learned_from(self) -> list[Made | str | None]:
+        """What training's outcome follows from, besides its settings."""
+        return [self.cleaned, self.splits, *([self.tuned] if self.tuned else [])]
+
+    def train_spec(self, recipe: Recipe) -> TrainSpec:
+        """The settings of training, with what tuning found."""
+        if self.tuned is None:
+            return recipe.train
+        from modelwright.tuned import with_tuned
+
+        return with_tuned(recipe.train, self.tuned.plain, data=self.typed, splits=self.sets, seed=recipe.seed)
 
     @property
     def typed(self) -> Dataset:
@@ -460,7 +503,8 @@ def _page_contents(recipe: Recipe, prepared: Prepared, trained: Made, report: Ma
     decisions: tuple[Decision, ...] = (
         *(Decision(**told) for told in mended.get("decisions", ())),
         *cleaned.decisions, *(Decision(**told) for told in required.get("decisions", ())),
-        *sets.decisions, *trained.value.decisions,
+        *sets.decisions, *(Decision(**told) for told in (prepared.tuned.facts["decisions"] if prepared.tuned else ())),
+        *trained.value.decisions,
     )  # fmt: skip
     data_facts = {
         "rows collected": prepared.raw.value.n_rows,
@@ -483,7 +527,7 @@ def _page_contents(recipe: Recipe, prepared: Prepared, trained: Made, report: Ma
         "model digest": trained.digest,
     }
     return {
-        "report": _told_of(report, trained), "title": recipe.name, "trained": trained.value,
+        "report": _told_of(report, trained, prepared.tuned), "title": recipe.name, "trained": trained.value,
         "cleaning": [*mended.get("summary", ()), *prepared.cleaned.facts["summary"]], "decisions": decisions,
         "data_facts": data_facts, "run_facts": run_facts,
     }  # fmt: skip
@@ -504,7 +548,7 @@ def _pack(
     with store.scratch(".wright") as path:
         made = package(
             trained.value, prepared.cleaned.value, path=path, name=recipe.name,
-            report=_told_of(report, trained), card=store.get(card.plain["card"]).decode(), facts=facts,
+            report=_told_of(report, trained, None), card=store.get(card.plain["card"]).decode(), facts=facts,
             train_rows=prepared.sets.train,
         )  # fmt: skip
         curl = curl_line(load(path), "http://127.0.0.1:8000")
@@ -548,22 +592,44 @@ def plan(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch 
     """
     work = _Work.begin(recipe, store, watch, on_record=False)
     prepared = prepare(recipe, work)
+    prepared, tuning, about_tuning, tune_spec = _tuning_plan(recipe, work, prepared)
     train_spec, decisions = _training_plan(recipe, prepared)
     explicit = recipe.but(
         clean=_explicit_clean(recipe, prepared),
         sequences=_explicit_sequences(recipe, prepared),
         split=recipe.split.but(**_explicit_split(prepared)),
+        tune=tune_spec,
         train=train_spec,
     )
-    stages = [
+    stages: list[Mapping[str, Any]] = [
         {"stage": record.stage, "state": "there already" if record.cached else "made now", "told": record.facts["told"]}
         for record in work.record.stages
     ]
-    trained = work.known("training", "train", recipe.train, [prepared.cleaned, prepared.splits])
+    stages += tuning
+    ready = recipe.tune is None or prepared.tuned is not None
+    trained = work.known("training", "train", recipe.train, prepared.learned_from) if ready else None
     told = trained["facts"]["told"] if trained else f"{len(train_spec.models or ())} candidates and a baseline"
     stages.append({"stage": "training/train", "state": "there already" if trained else "to do", "told": told})
     known = [decision for record in work.record.stages for decision in record.facts.get("decisions", ())]
-    return Plan(explicit, tuple(stages), (*known, *plain_of(decisions)))
+    return Plan(explicit, tuple(stages), (*known, *plain_of(about_tuning), *plain_of(decisions)))
+
+
+def _tuning_plan(
+    recipe: Recipe, work: _Work, prepared: Prepared
+) -> tuple[Prepared, list[Mapping[str, Any]], list[Decision], TuneSpec | None]:
+    """What tuning would try, or has tried already; its settings with every space written out."""
+    if recipe.tune is None:
+        return prepared, [], [], None
+    from modelwright.tuned import deciding, plan_of
+
+    rows, inputs = _rows_of_tuning(recipe, work, prepared)
+    entry = work.known("tuning", "tune", deciding(recipe.tune), inputs)
+    told, decisions, explicit = plan_of(recipe.tune, rows)
+    if entry is not None:
+        made = Made(work.store, entry["digest"], entry["value"], entry["facts"])
+        prepared, told = replace(prepared, tuned=made), entry["facts"]["told"]
+    state = "there already" if entry else "to do"
+    return prepared, [{"stage": "tuning/tune", "state": state, "told": told}], decisions, explicit
 
 
 def _training_plan(recipe: Recipe, prepared: Prepared) -> tuple[TrainSpec, tuple[Decision, ...]]:
@@ -641,12 +707,18 @@ def value_of(store: Store, name: str, stage: str) -> Any:
 def collect_garbage(store: Store, *, grace_s: float) -> tuple[int, int]:
     """Free what neither the latest run of a name, a package nor a version of a dataset needs: files and bytes."""
     from modelwright.collection.versions import digests_kept
+    from modelwright.tuned import forget_studies
 
     keys: set[str] = set()
     digests: set[str] = set()
+    studies: set[str] = set()
     for name in store.names("runs"):
-        keys |= {stage.key for stage in load_run(store, name).stages}
+        stages = load_run(store, name).stages
+        keys |= {stage.key for stage in stages}
+        studies |= {study for stage in stages for study in stage.facts.get("studies", ())}
     for pointer in store.names("packages").values():
         digests.add(pointer["file"])
     digests |= digests_in(store.names("cleanings"))  # what `wright clean --undo` takes back
-    return store.collect_garbage(keys, digests | digests_kept(store), grace_s=grace_s)
+    freed = store.collect_garbage(keys, digests | digests_kept(store), grace_s=grace_s)
+    n_files, n_bytes = forget_studies(store, studies, grace_s=grace_s)
+    return freed[0] + n_files, freed[1] + n_bytes

@@ -22,10 +22,11 @@ from modelwright.profiling.requirements.spec import RequirementsSpec
 from modelwright.sequences.base import WindowSpec
 from modelwright.splitting.base import SplitSpec
 from modelwright.training.base import TrainSpec
+from modelwright.tuning.base import TuneSpec
 
 STAGES = {
-    "data": "collect", "mend": "mend", "clean": "clean", "sequences": "window", "split": "split", "train": "train",
-    "evaluate": "evaluate", "monitor": "watch",
+    "data": "collect", "mend": "mend", "clean": "clean", "sequences": "window", "split": "split", "tune": "tune",
+    "train": "train", "evaluate": "evaluate", "monitor": "watch",
 }  # fmt: skip
 """The parts of a recipe and the verb that each configures."""
 
@@ -50,6 +51,7 @@ class Recipe(Spec):
     clean: CleanSpec = Field(default_factory=CleanSpec, description="how cells are read and rows kept")
     sequences: WindowSpec = Field(default_factory=WindowSpec, description="whether rows are steps, made into cases")
     split: SplitSpec = Field(default_factory=SplitSpec, description="which rows are held out, and the folds")
+    tune: TuneSpec | None = Field(None, description="whose settings are searched before training, and how")
     train: TrainSpec = Field(default_factory=TrainSpec, description="which models are tried, and how long")
     evaluate: EvaluateSpec = Field(default_factory=EvaluateSpec, description="metrics, intervals and slices")
     package: PackageSpec = Field(

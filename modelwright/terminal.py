@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from modelwright.lifecycle import Plan
 
 _WORDS = {
-    "collection": "collect", "cleaning": "clean", "sequences": "window", "splitting": "split", "training": "train",
-    "evaluation": "evaluate", "packaging": "package",
+    "collection": "collect", "cleaning": "clean", "sequences": "window", "splitting": "split", "tuning": "tune",
+    "training": "train", "evaluation": "evaluate", "packaging": "package",
 }  # fmt: skip
 
 _LOOP = ("step", "validation", "resumed", "verdict")

@@ -19,6 +19,7 @@ from modelwright.evaluation.forms import forms
 from modelwright.evaluation.names import NAMES
 from modelwright.evaluation.showcase import MAX_EXAMPLE_BYTES, confused, examples
 from modelwright.evaluation.training_story import story
+from modelwright.evaluation.tuning_story import tunings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -66,6 +67,7 @@ def report_page(
         "decisions": _decisions([*decisions, *report.decisions]),
         "cleaning": _cleaning(cleaning or ()),
         "candidates": _candidates(trained),
+        "tunings": tunings(report.curves.get("tuning", ())),
         "forms": forms(report.curves.get("compression", {})),
         "data_facts": _facts(data_facts or {}),
         "run_facts": _run_facts(run_facts or {}),

@@ -152,6 +152,7 @@ def tune(
     *,
     seed: int = 0,
     journal: str | Path | None = None,
+    name: str = "",
     watch: Watch | None = None,
 ) -> Study:
     """Look for the settings with the least loss: ask for some, try them, tell what they came to, and again.
@@ -162,7 +163,8 @@ def tune(
 
     With a `journal` (a file, or a postgresql:// address) every finished trial is on disk before the next one begins:
     the same call goes on after any end, several calls share the work, and a larger budget adds trials. With several
-    `workers`, `objective` must be a function of a module, since each process imports it.
+    `workers`, `objective` must be a function of a module, since each process imports it. `name` says what else the
+    losses follow from, such as the data: a journal that has another name in it is refused.
 
     The same space, budget, seed and lag give the same trials, whatever the number of workers or the order in which
     they finish. Cost beside the objective: about 1 ms a trial for random, grid and qmc, 15 ms for TPE, 0.5 s for GP.
@@ -181,4 +183,4 @@ def tune(
     from modelwright.tuning.running import run
 
     spec = StudySpec(trials=budget) if isinstance(budget, int) else budget
-    return run(objective, space, spec, seed=seed, journal=journal, watch=watch or (lambda event: None))
+    return run(objective, space, spec, seed=seed, journal=(journal, name), watch=watch or (lambda event: None))

@@ -31,19 +31,19 @@ LOOK_EVERY_S = 0.5
 
 def run(
     objective: Objective, space: Space | Mapping[str, Any], spec: StudySpec, *, seed: int,
-    journal: str | Path | None, watch: Watch,
+    journal: tuple[str | Path | None, str], watch: Watch,
 ) -> Study:  # fmt: skip
-    """Try settings until there are no more to try."""
+    """Try settings until there are no more to try. `journal` is where it lies, and what the study is called there."""
     checked = space if isinstance(space, Space) else Space.parse(space)
     if spec.workers == 1:
-        with Tuner(checked, spec, seed=seed, journal=journal) as tuner:
+        with Tuner(checked, spec, seed=seed, journal=journal[0], name=journal[1]) as tuner:
             told = _Told(watch, tuner)
             told.tell(tuner.study)
             work(tuner, objective, after=lambda _: told.tell(tuner.study))
             return tuner.look()
     with tempfile.TemporaryDirectory(prefix="wright-study-") as folder:
-        where = journal if journal is not None else Path(folder) / "study.jsonl"
-        with Tuner(checked, spec, seed=seed, journal=where) as tuner:
+        where = journal[0] if journal[0] is not None else Path(folder) / "study.jsonl"
+        with Tuner(checked, spec, seed=seed, journal=where, name=journal[1]) as tuner:
             _in_processes(objective, tuner, where, _Told(watch, tuner))
             return tuner.look()
 
@@ -94,7 +94,7 @@ class _Told:
 
 def _in_processes(objective: Objective, tuner: Tuner, journal: str | Path, told: _Told) -> None:
     context = multiprocessing.get_context("spawn")  # a fork would copy the locks of threads that it does not copy
-    given = (objective, tuner.space.to_plain(), tuner.spec.to_plain(), tuner.seed, str(journal))
+    given = (objective, tuner.space.to_plain(), tuner.spec.to_plain(), tuner.seed, (str(journal), tuner.name))
     begun: list[tuple[BaseProcess, Connection]] = []
     try:
         for _ in range(tuner.spec.workers):
@@ -150,13 +150,20 @@ def _fault(code: int, ours: Connection, tuner: Tuner) -> WrightError:
 
 
 def _worker(
-    theirs: Connection, objective: Objective, space: dict[str, Any], spec: dict[str, Any], seed: int, journal: str
+    theirs: Connection,
+    objective: Objective,
+    space: dict[str, Any],
+    spec: dict[str, Any],
+    seed: int,
+    journal: tuple[str, str],
 ) -> None:
     """One process: it works on the study until nothing is left, and ends with the process that began it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the first process's to answer
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # threads of several processes that wait for each other cost more than they save
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // spec["workers"])))
     try:
-        with Tuner(Space.parse(space), StudySpec(**spec), seed=seed, journal=journal) as tuner:
+        with Tuner(Space.parse(space), StudySpec(**spec), seed=seed, journal=journal[0], name=journal[1]) as tuner:
             work(tuner, objective)
     except WrightError as problem:
         kind = "user" if isinstance(problem, UserError) else "system"

@@ -126,11 +126,12 @@ class Parameter(Spec):
         return bool(low <= value <= high and whole and abs(steps - round(steps)) < 1e-6)
 
     def nearest(self, value: Any) -> Any:
-        """The allowed value that is nearest to one; the middle where nothing says how near they are."""
+        """The allowed value that is nearest to one; of choices the first, of a range the middle, where none is near."""
         if self.holds(value):
             return value
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if self.choices is not None or not number:
+        if self.choices is not None:
+            return self.choices[0]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return self.at(0.5)
         low, high = self._ends
         return self.at(self.share(min(high, max(low, value))))
@@ -218,7 +219,7 @@ class Space:
         return [one.share(settings[name]) if name in settings else 0.5 for name, one in self.parameters.items()]
 
     def nearest(self, settings: Mapping[str, Any]) -> Settings:
-        """Settings of this space that are as near as may be to others; what those do not say is in the middle."""
+        """Settings of this space that are as near as may be to others."""
         found: Settings = {}
         for name, one in self.parameters.items():
             if self.is_active(name, found):
@@ -256,6 +257,22 @@ class Space:
             if not self.is_conditional or (mark := repr(settings)) not in seen:
                 seen |= {mark} if self.is_conditional else set()
                 yield settings
+
+
+def first_settings(space: Space, given: Sequence[Mapping[str, Any]]) -> list[Settings]:
+    """Settings of the space that are nearest to those given, each once. Raises `tune.start` for an unknown name."""
+    found: list[Settings] = []
+    for one in given:
+        unknown = [name for name in one if name not in space.parameters]
+        if unknown:
+            raise UserError(
+                "tune.start", f"`start` names {unknown[0]!r}, which is no parameter of the space.",
+                hint=nearest(unknown[0], space.parameters),
+            )  # fmt: skip
+        settings = space.nearest(one)
+        if settings not in found:
+            found.append(settings)
+    return found
 
 
 def _alternatives(wanted: Any) -> Sequence[Any]:

@@ -36,8 +36,9 @@ class Surface:
     def points(self) -> np.ndarray:
         """Points all over the space, those of parameters that are not in force in the middle: (n, d)."""
         import numpy as np
+        from scipy.stats import qmc
 
-        drawn = stream(0, "tuning", "surface").random((N_POINTS, len(self.space)))
+        drawn = qmc.Sobol(len(self.space), rng=stream(0, "tuning", "surface")).random(N_POINTS)
         return np.array([self.space.place(self.space.at(point)) for point in drawn])
 
     def along(self, fixed: Mapping[int, float]) -> float:

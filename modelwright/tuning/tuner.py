@@ -16,7 +16,7 @@ from modelwright.core.rng import stream
 from modelwright.core.store import digest_of
 from modelwright.tuning.base import Pruner, Search, StudySpec
 from modelwright.tuning.journal import Event, open_journal
-from modelwright.tuning.space import Settings, Space
+from modelwright.tuning.space import Settings, Space, first_settings
 from modelwright.tuning.study import Study, Tried
 
 MOST_BEGINNINGS = 3
@@ -68,15 +68,15 @@ class Tuner:
 
     def __init__(
         self, space: Space | Mapping[str, Any], spec: StudySpec = StudySpec(),  # noqa: B008
-        *, seed: int = 0, journal: str | Path | None = None,
+        *, seed: int = 0, journal: str | Path | None = None, name: str = "",
     ) -> None:  # fmt: skip
         self.space = space if isinstance(space, Space) else Space.parse(space)
-        self.spec, self.seed = spec, seed
+        self.spec, self.seed, self.name = spec, seed, name
         self.search: Search = registry.get("searches", spec.search)
         self.pruner: Pruner | None = None if spec.prune == "none" else registry.get("pruners", spec.prune)
-        self.start = _known(self.space, spec) if self.search.starts else []
+        self.start = first_settings(self.space, spec.start)[: spec.trials] if self.search.starts else []
         self.n_trials = self.search.size(self.space, spec.trials)
-        self.identity = identity_of(self.space, spec, seed)
+        self.identity = identity_of(self.space, spec, seed, name)
         self._tried: dict[int, Tried] = {}
         self._by: dict[int, str] = {}  # who works on a trial that is running
         self._n_begun: dict[int, int] = {}
@@ -174,7 +174,7 @@ class Tuner:
         if event["event"] == "study":
             if event["study"] != self.identity:
                 raise UserError(
-                    "tune.journal", "the journal is of another study: of another space, search, seed or lag.",
+                    "tune.journal", "the journal is of another study: of another name, space, search, seed or lag.",
                     hint="name another journal, or delete this one",
                 )  # fmt: skip
             self._is_named = True
@@ -254,25 +254,19 @@ class Tuner:
         return made
 
 
-def identity_of(space: Space, spec: StudySpec, seed: int) -> str:
+def identity_of(space: Space, spec: StudySpec, seed: int, name: str) -> str:
     """What tells one study from another: all that its trials follow from, but not how many there are to be."""
     search = registry.entry("searches", spec.search)
     counted = spec.trials if spec.search == "grid" else None
-    said = [space.to_plain(), spec.search, search.version, spec.prune, list(spec.start), spec.behind, seed, counted]
+    said = [
+        space.to_plain(),
+        spec.search,
+        search.version,
+        spec.prune,
+        list(spec.start),
+        spec.behind,
+        seed,
+        counted,
+        name,
+    ]
     return digest_of(said)
-
-
-def _known(space: Space, spec: StudySpec) -> list[Settings]:
-    """The settings that are tried first, each once, those of the space that are nearest to what was said."""
-    found: list[Settings] = []
-    for given in spec.start:
-        unknown = [name for name in given if name not in space.parameters]
-        if unknown:
-            raise UserError(
-                "tune.start", f"`start` names {unknown[0]!r}, which is no parameter of the space.",
-                hint=f"its parameters are {', '.join(space.parameters)}",
-            )  # fmt: skip
-        settings = space.nearest(given)
-        if settings not in found:
-            found.append(settings)
-    return found[: spec.trials]
