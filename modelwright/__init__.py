@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from modelwright.core.errors import SystemFault, UserError
     from modelwright.core.store import Store
     from modelwright.evaluation.base import EvaluateSpec, evaluate
+    from modelwright.explanation.base import explain
     from modelwright.lifecycle import plan, run
     from modelwright.packaging.base import package
     from modelwright.profiling.base import ProfileSpec, profile
     from modelwright.recipe import Recipe
     from modelwright.splitting.base import SplitSpec, split
     from modelwright.training.base import TrainSpec, train
+    from modelwright.tuning.base import StudySpec, TuneSpec, tune
     from modelwright_runtime import load
 
 _WHERE = {
@@ -42,7 +44,9 @@ _WHERE = {
     "profile": "modelwright.profiling.base",
     "split": "modelwright.splitting.base",
     "train": "modelwright.training.base",
+    "tune": "modelwright.tuning.base",
     "evaluate": "modelwright.evaluation.base",
+    "explain": "modelwright.explanation.base",
     "package": "modelwright.packaging.base",
     "load": "modelwright_runtime",
     "run": "modelwright.lifecycle",
@@ -53,6 +57,8 @@ _WHERE = {
     "ProfileSpec": "modelwright.profiling.base",
     "SplitSpec": "modelwright.splitting.base",
     "TrainSpec": "modelwright.training.base",
+    "StudySpec": "modelwright.tuning.base",
+    "TuneSpec": "modelwright.tuning.base",
     "EvaluateSpec": "modelwright.evaluation.base",
     "Recipe": "modelwright.recipe",
     "Dataset": "modelwright.core.data",
@@ -68,7 +74,7 @@ _WHERE = {
 __all__ = [  # the same names, spelled out for readers and type checkers
     "CleanSpec", "CollectSpec", "Column", "Dataset", "EvaluateSpec", "MendSpec", "ProfileSpec", "Recipe", "Schema",
     "SplitSpec", "Store", "SystemFault", "TrainSpec", "UserError", "WrightClassifier", "WrightRegressor", "clean",
-    "collect", "evaluate", "load", "match", "mend", "package", "plan", "profile", "run", "split", "train",
+    "collect", "evaluate", "explain", "load", "match", "mend", "package", "plan", "profile", "run", "split", "train",
 ]  # fmt: skip
 
 
