@@ -73,8 +73,9 @@ _WHERE = {
 
 __all__ = [  # the same names, spelled out for readers and type checkers
     "CleanSpec", "CollectSpec", "Column", "Dataset", "EvaluateSpec", "MendSpec", "ProfileSpec", "Recipe", "Schema",
-    "SplitSpec", "Store", "SystemFault", "TrainSpec", "UserError", "WrightClassifier", "WrightRegressor", "clean",
-    "collect", "evaluate", "explain", "load", "match", "mend", "package", "plan", "profile", "run", "split", "train",
+    "SplitSpec", "Store", "StudySpec", "SystemFault", "TrainSpec", "TuneSpec", "UserError", "WrightClassifier",
+    "WrightRegressor", "clean", "collect", "evaluate", "explain", "load", "match", "mend", "package", "plan",
+    "profile", "run", "split", "train", "tune",
 ]  # fmt: skip
 
 
