@@ -6,7 +6,7 @@ import io
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelwright.core.errors import UserError
 from modelwright.core.store import disk_faults, write_atomically
@@ -38,21 +38,38 @@ def predict_file(package: Path, rows: str, output: str) -> tuple[int, tuple[str,
     model = load(package)
     if Path(rows).is_dir() and media_columns(model):
         return _predict_folder(model, rows, output)
+    table, keys = read_rows(model, rows)
+    answers = model.predict(table)
+    made = pl.DataFrame(answers.columns(), strict=False)
+    keys = keys.rename({name: f"{name}_of_row" for name in keys.columns if name in made.columns})
+    write_table(pl.concat([keys, made], how="horizontal"), output)
+    return made.height, tuple(map(str, answers.warnings))
+
+
+def read_rows(model: Model, rows: str) -> tuple[dict[str, list[Any]], pl.DataFrame]:
+    """The rows of a file as columns that a model takes, and what names each line of answers.
+
+    Rows of a table have no name (then the frame has no column). Long rows of a model of series become a case for each
+    window, with the row it ends at, or for each series.
+    """
+    import polars as pl
+
     from modelwright.collection.base import collect
-    from modelwright_runtime.media import from_path
+    from modelwright_runtime.media import from_path, media_columns
 
     frame = collect(rows).frame.drop("__row__")
     layout = _layout(model)
     if layout is not None and not _are_cases(frame, model, layout):
-        return _predict_steps(model, frame, layout, output)
+        from modelwright.sequences import cases_to_answer
+
+        cases, keys = cases_to_answer(frame, layout)
+        return {name: cases[name].to_list() for name in model.columns}, keys
     table = {name: frame[name].to_list() for name in frame.columns}
     for name, kind in media_columns(model).items() if "://" not in rows else ():
         folder = Path(rows).parent
         cells = table.get(name, [])
         table[name] = [from_path(cell, kind, folder, f"row {row}, column {name!r}") for row, cell in enumerate(cells)]
-    answers = model.predict(table)
-    write_table(pl.DataFrame(answers.columns(), strict=False), output)
-    return frame.height, tuple(map(str, answers.warnings))
+    return table, pl.DataFrame()
 
 
 def _layout(model: Model) -> Layout | None:
@@ -74,20 +91,6 @@ def _are_cases(frame: pl.DataFrame, model: Model, layout: Layout) -> bool:
         if isinstance(first, str) and (first.strip().startswith("[") or any(mark in first.strip() for mark in "; ")):
             return True
     return False
-
-
-def _predict_steps(model: Model, rows: pl.DataFrame, layout: Layout, output: str) -> tuple[int, tuple[str, ...]]:
-    """Answer long rows: a line for each window with the row it ends at, or for each series the values to come."""
-    import polars as pl
-
-    from modelwright.sequences import cases_to_answer
-
-    cases, keys = cases_to_answer(rows, layout)
-    answers = model.predict({name: cases[name].to_list() for name in model.columns})
-    made = pl.DataFrame(answers.columns(), strict=False)
-    keys = keys.rename({name: f"{name}_of_row" for name in keys.columns if name in made.columns})
-    write_table(pl.concat([keys, made], how="horizontal"), output)
-    return cases.height, tuple(map(str, answers.warnings))
 
 
 def _predict_folder(model: Model, folder: str, output: str) -> tuple[int, tuple[str, ...]]:

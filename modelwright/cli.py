@@ -42,6 +42,7 @@ From a raw table to a served model that stays healthy.
   wright list                            runs, packages and what they scored
   wright show NAME                       a run, model or package as a page; --changes for what was cleaned
   wright clean data.csv                  find and mend wrong cells, with a report; every change can be taken back
+  wright explain NAME rows.csv           why each row was answered so, by column; what matters over all, as a page
   wright profile data.csv --target y     what the data is like before training: columns, leaks, repeats, what to do
   wright match left.csv right.csv        the rows that are the same thing, doubtful ones on a page
   wright impute data.csv --draws 10      gaps filled from the other columns, with how surely; draws to pool
@@ -404,6 +405,12 @@ def _profile(arguments: list[str], terminal: Terminal) -> None:
     profile_command(arguments, terminal, _parser)
 
 
+def _explain(arguments: list[str], terminal: Terminal) -> None:
+    from modelwright.explained import explain_command
+
+    explain_command(arguments, terminal, _parser)
+
+
 def _package_path(options: argparse.Namespace) -> Path:
     """The file of a package: a path as it is, a name through the store."""
     if options.name.endswith(".wright") or Path(options.name).is_file():
@@ -500,6 +507,7 @@ COMMANDS: dict[str, Callable[[list[str], Terminal], None]] = {
     "impute": _impute,
     "match": _match,
     "predict": _predict,
+    "explain": _explain,
     **{
         name: _operate(name)
         for name in (

@@ -96,7 +96,7 @@ def proposed(data: Dataset) -> dict[str, str]:
     found: dict[str, str] = {}
     traits: set[str] = set()
     for column in data.schema.columns:
-        trait = _trait(column.name)
+        trait = trait_of(column.name)
         known = trait in traits or (trait == "birth" and "age" in traits)
         if trait and not known and column.kind not in ("text", "image", "audio", "series", "boxes", "mask", "labels"):
             found[column.name] = f"named like {'date of birth' if trait == 'birth' else trait}"
@@ -113,7 +113,7 @@ def words_of(name: str) -> list[str]:
     return re.findall(r"[a-z]+", "".join(letter for letter in plain if not unicodedata.combining(letter)))
 
 
-def _trait(name: str) -> str:
+def trait_of(name: str) -> str:
     words = words_of(name)
     if "birth" in words and not {"place", "country", "weight"} & set(words):
         return "birth"
@@ -140,7 +140,7 @@ def group(values: pl.Series, *, why: str = "", stated: Iterable[str] = ()) -> Gr
 
     name, stated = values.name, tuple(str(one) for one in stated)
     values = values.alias(SAFE)
-    few = 3 if _trait(name) == "age" else MOST_DISTINCT
+    few = 3 if trait_of(name) == "age" else MOST_DISTINCT
     if values.dtype.is_temporal():
         made = _dates(values)
     elif values.dtype.is_numeric() and values.n_unique() > few + bool(values.null_count()):
@@ -187,7 +187,7 @@ def _ranges(values: pl.Series, name: str) -> Grouping:
     low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
     whole = bool((values.drop_nulls() == values.drop_nulls().round(0)).all())
     how = "cut at the usual ages"
-    edges = tuple(age for age in AGES if low < age <= high) if _trait(name) == "age" else ()
+    edges = tuple(age for age in AGES if low < age <= high) if trait_of(name) == "age" else ()
     if len(edges) < 2:
         edges, how = _rounded_quartiles(values, whole=whole), "cut near its quartiles"
     marks = ", ".join(f"{edge:g}" for edge in edges)

@@ -113,7 +113,7 @@ class Model:
         first, *others = answers = self._ask(rows, notes, self._kept)
         if strict:
             check_finite(answers)
-        threshold = self.signature.threshold if self._groups is None else self._thresholds(rows, notes)
+        threshold = self.signature.threshold if self._groups is None else self.thresholds(rows, notes)
         told = (notes.kept, notes.n_more)
         if not others:
             return _told(self.signature.task, first, threshold, told)
@@ -122,9 +122,11 @@ class Model:
             self.signature.task, first, threshold, told, tuple(_told(task, answer, 0.5) for task, answer in more)
         )
 
-    def _thresholds(self, rows: Any, notes: Notes) -> np.ndarray:
-        """The threshold of each row, by its group. A cell that the graph is fed too was told of already."""
-        assert self._groups is not None
+    def thresholds(self, rows: Any, notes: Notes | None = None) -> float | np.ndarray:
+        """From which probability on rows are told `classes[1]`: one for all, or float64 (n,) where groups differ."""
+        if self._groups is None:
+            return self.signature.threshold
+        notes = notes or Notes()
         notes.first_row = 0
         table = is_table(rows, self._lists)
         listed = [rows] if isinstance(rows, Mapping) and not table else rows
@@ -132,7 +134,8 @@ class Model:
         for cells in self._group_cells:
             name = cells.column
             column = column_of(rows, name) if table else [row[name] for row in listed]
-            values[name] = cells.many(column, Notes() if name in self._told_of else notes).tolist()
+            told_of = name in self._told_of  # a cell that the graph is fed too has its note
+            values[name] = cells.many(column, Notes() if told_of else notes).tolist()
         return self._groups.of_rows(values, self.signature.threshold)
 
     def feeds(self, rows: Any) -> Feeds:

@@ -29,6 +29,7 @@ STAGES = (
     "models",
     "training",
     "evaluation",
+    "explanation",
     "packaging",
     "monitoring",
     "tracking",
