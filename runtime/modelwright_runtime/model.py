@@ -20,6 +20,7 @@ from modelwright_runtime.predictions import Predictions, check_finite, decide_ta
 from modelwright_runtime.reading import Reading
 from modelwright_runtime.signature import ArrayInput, Signature, Task
 from modelwright_runtime.text import weigh
+from modelwright_runtime.unlabelled import KINDS, named, shape_of
 
 GOLDEN_TOLERANCE = 1e-5
 NETWORK_TOLERANCE = 1e-4  # networks reckon in float32 all the way
@@ -379,7 +380,7 @@ def _told(
     more: tuple[Predictions, ...] = (),
 ) -> Predictions:
     """The answer to one task, with what is told of the whole call."""
-    has_shares = task.is_classification or task.kind == "multilabel"
+    has_shares = task.is_classification or task.kind in ("multilabel", "clusters")
     has_bands = task.kind == "forecast" and answer.ndim == 3
     return Predictions(
         prediction=answer if answer.dtype == object else decide_task(answer, task, threshold),
@@ -391,6 +392,7 @@ def _told(
         quantiles=answer if has_bands else None,
         levels=task.quantiles,
         more=more,
+        named=named(task, answer, threshold) if task.kind in KINDS else (),
     )
 
 
@@ -424,11 +426,15 @@ def _is_due(shape: tuple[int, ...], task: Task, n_rows: int) -> bool:
         return len(shape) == 3 and shape[0] == n_rows and shape[2] == 4 + n_classes
     if kind == "segmentation":
         return len(shape) == 4 and shape[:2] == (n_rows, n_classes)
+    if kind in KINDS:
+        return shape == shape_of(task, n_rows)
     return shape == (n_rows, n_classes)
 
 
 def _empty(task: Task) -> np.ndarray:
     """The answer to no rows."""
+    if task.kind in KINDS:
+        return np.empty(shape_of(task, 0), dtype=np.float64)
     if task.kind in ("regression", "forecast"):
         quantiles = (len(task.quantiles),) if task.quantiles else ()
         return np.empty((0,) if task.kind == "regression" else (0, task.horizon, *quantiles), dtype=np.float64)
@@ -522,7 +528,7 @@ def replay(model: Model, golden: Any) -> float:
         return math.inf
     tasks = (model.signature.task, *model.signature.more_tasks)
     return max(
-        largest_difference(there, due, relative=task.kind in ("regression", "forecast"))
+        largest_difference(there, due, relative=task.kind in ("regression", "forecast", "embedding"))
         for there, due, task in zip(given, wanted, tasks, strict=True)
     )
 

@@ -23,6 +23,7 @@ from modelwright_runtime.http import Response
 from modelwright_runtime.model import Model
 from modelwright_runtime.predictions import Predictions
 from modelwright_runtime.refusals import RequestError
+from modelwright_runtime.unlabelled import KINDS, schema_of
 
 _encode = msgspec.json.Encoder().encode
 LENGTH_HEADER = b"inference-header-content-length"
@@ -286,9 +287,8 @@ def outputs(
     found: list[tuple[str, str, Any]] = []
     for one in (told, *told.more):
         first = f"{one.target}_" if told.more else ""
-        for name, values in (
-            ("prediction", one.prediction), ("probabilities", one.probabilities), ("quantiles", one.quantiles)
-        ):  # fmt: skip
+        own = one.named or (("prediction", one.prediction),)
+        for name, values in (*own, ("probabilities", one.probabilities), ("quantiles", one.quantiles)):
             if values is None or (wanted and first + name not in wanted):
                 continue
             part = values[start : start + n_rows]
@@ -297,6 +297,8 @@ def outputs(
                 if not one.classes or {str} != set(map(type, texts)):
                     texts = [value if isinstance(value, str) else _encode(value).decode() for value in texts]
                 found.append((first + name, "BYTES", texts))
+            elif part.dtype == bool:
+                found.append((first + name, "BOOL", np.ascontiguousarray(part)))
             elif name == "probabilities":
                 found.append((first + name, "FP32", np.ascontiguousarray(part, dtype=_F4)))
             else:
@@ -357,6 +359,12 @@ def metadata(name: str, versions: Sequence[int], model: Model) -> dict[str, Any]
     made = []
     for task in (model.signature.task, *model.signature.more_tasks):
         first = f"{task.target}_" if model.signature.more_tasks else ""
+        if task.kind in KINDS:
+            made += [{"name": f"{first}{told}", "datatype": _datatype(one), "shape": [-1]}
+                     for told, one in schema_of(task).items()]  # fmt: skip
+            if task.kind == "clusters":
+                made.append({"name": f"{first}probabilities", "datatype": "FP32", "shape": [-1, len(task.classes)]})
+            continue
         numbers = task.kind in ("regression", "forecast")
         shape = [-1, task.horizon] if task.kind == "forecast" else [-1]
         made.append({"name": f"{first}prediction", "datatype": "FP64" if numbers else "BYTES", "shape": shape})
@@ -367,6 +375,11 @@ def metadata(name: str, versions: Sequence[int], model: Model) -> dict[str, Any]
             made.append({"name": f"{first}quantiles", "datatype": "FP64", "shape": shape})
     return {"name": name, "versions": [str(version) for version in versions], "platform": "modelwright_onnx",
             "inputs": inputs, "outputs": made}  # fmt: skip
+
+
+def _datatype(schema: Mapping[str, Any]) -> str:
+    """The protocol's name for what a column of answers holds."""
+    return {"number": "FP64", "boolean": "BOOL"}.get(str(schema["type"]), "BYTES")
 
 
 def _wrong(message: str, hint: str = "see the Open Inference Protocol v2") -> RequestError:

@@ -15,6 +15,7 @@ from modelwright_runtime.errors import UserError
 from modelwright_runtime.model import Model
 from modelwright_runtime.script import SCRIPT
 from modelwright_runtime.signature import Task
+from modelwright_runtime.unlabelled import KINDS, schema_of, words_of
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -139,7 +140,7 @@ def _operation(model: Model, operation_id: str) -> dict[str, Any]:
     }
     return {
         "operationId": operation_id,
-        "summary": f"Predict {model.signature.task.target} ({model.signature.task.kind}).",
+        "summary": f"Predict {_what(model.signature.task)}.",
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": {"anyOf": [envelope, row, rows]}, "example": example}},
@@ -149,6 +150,13 @@ def _operation(model: Model, operation_id: str) -> dict[str, Any]:
             **{status: _json(told, _ERROR) for status, told in errors.items()},
         },
     }
+
+
+def _what(task: Task, *, short: bool = False) -> str:
+    """What is predicted: the target and the kind of task, or what is told without a target."""
+    if task.kind in KINDS:
+        return words_of(task)
+    return task.target if short else f"{task.target} ({task.kind})"
 
 
 def example_answer(model: Model) -> dict[str, Any]:
@@ -193,6 +201,8 @@ def _answer_schema(model: Model) -> dict[str, Any]:
 
 def _task_schema(task: Task) -> dict[str, Any]:
     """The columns that tell one task's answer."""
+    if task.kind in KINDS:
+        return schema_of(task)
     number: dict[str, Any] = {"type": "number"}
     share: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 1}
     text = {"type": "string", "enum": list(task.classes)}
@@ -248,7 +258,7 @@ def home_page(models: Sequence[Model]) -> str:
     parts = ['<section id="live" aria-live="polite"></section>']
     for model in models:
         told = " and ".join(
-            f"<b>{escape(task.target)}</b> ({task.kind})"
+            f"<b>{escape(_what(task, short=True))}</b>" + ("" if task.kind in KINDS else f" ({task.kind})")
             for task in (model.signature.task, *model.signature.more_tasks)
         )
         columns = "one column" if len(model.columns) == 1 else f"{len(model.columns)} columns"
@@ -298,7 +308,7 @@ def docs_page(models: Sequence[Model], described: dict[str, Any]) -> str:
     parts = []
     for model in models:
         path = f"/models/{quote(model.name, safe='')}/predict"
-        targets = ", ".join(task.target for task in (model.signature.task, *model.signature.more_tasks))
+        targets = ", ".join(_what(task, short=True) for task in (model.signature.task, *model.signature.more_tasks))
         rows = "".join(
             f"<tr><td><code>{escape(name)}</code><td>{escape(_column(model, name)['description'])}</tr>"
             for name in model.columns

@@ -12,6 +12,7 @@ import numpy as np
 from modelwright_runtime.cells import Note
 from modelwright_runtime.errors import UserError
 from modelwright_runtime.signature import Signature, Task
+from modelwright_runtime.unlabelled import KINDS, named
 
 
 def decide(answer: np.ndarray, signature: Signature) -> np.ndarray:
@@ -40,6 +41,8 @@ def decide_task(answer: np.ndarray, task: Task, threshold: float | np.ndarray) -
         index = answer.argmax(axis=1)
     elif task.kind == "multilabel":
         return objects([[task.classes[k] for k in np.flatnonzero(row >= threshold)] for row in answer])
+    elif task.kind in KINDS:
+        return named(task, answer, threshold)[0][1]
     else:
         if answer.ndim == 3:
             answer = answer[:, :, int(np.argmin(np.abs(np.array(task.quantiles) - 0.5)))]
@@ -81,6 +84,8 @@ class Predictions:
     A forecast is float64 (n, horizon). `probabilities` has shape (n, n_classes), float32, in the order of `classes`;
     None where there are none. `quantiles` are a forecast's, float64 (n, horizon, len(levels)).
     `warnings` name row and column of what was odd (at most 100; `n_more_warnings` counts the rest).
+    `named` are the columns that are told in place of these where there is no target: `is_anomaly`, `score`, `reasons`;
+    `cluster`, `probability`; or coordinates. The first of them is the `prediction`.
     `more` are the answers for further targets; then all columns of `rows()` begin with their target's name.
 
     >>> answered = Predictions(prediction=np.array([1.5, 2.0]), target="price")
@@ -97,23 +102,29 @@ class Predictions:
     quantiles: np.ndarray | None = None
     levels: tuple[float, ...] = ()
     more: tuple[Predictions, ...] = ()
+    named: tuple[tuple[str, np.ndarray], ...] = ()
 
     def __len__(self) -> int:
         return len(self.prediction)
 
     def names(self) -> list[str]:
         """The columns of `rows()`: `prediction`, then `probability_<class>` for each class, or
-        `quantile_<level>` for each level. With further targets each is `<target>_prediction` and so on."""
+        `quantile_<level>` for each level; or those of `named`. With further targets each is `<target>_prediction` and
+        so on."""
         if not self.more:
             return self._own_names()
         return [f"{one.target}_{name}" for one in (self, *self.more) for name in one._own_names()]
 
     def _own_names(self) -> list[str]:
+        if self.named:
+            return [name for name, _ in self.named]
         told = () if self.probabilities is None else self.classes
         names = ["prediction", *(f"probability_{name}" for name in told)]
         return names if self.quantiles is None else [*names, *(f"quantile_{level:g}" for level in self.levels)]
 
     def _own_columns(self) -> list[list[Any]]:
+        if self.named:
+            return [values.tolist() for _, values in self.named]
         columns = [self.prediction.tolist()]
         if self.probabilities is not None:
             columns += self.probabilities.T.tolist()
@@ -145,6 +156,8 @@ class Predictions:
         return "\n".join([*lines, f"  ... and {n_more} more warnings"] if n_more else lines)
 
     def _told(self, row: int) -> str:
+        if self.named:
+            return "  ".join(f"{name} {_short(values[row])}" for name, values in self.named[:6])
         told = _short(self.prediction[row])
         if self.probabilities is None:
             return told

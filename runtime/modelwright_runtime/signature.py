@@ -12,7 +12,10 @@ from modelwright_runtime.reading import Reading
 if TYPE_CHECKING:
     import numpy as np
 
-TaskKind = Literal["binary", "multiclass", "regression", "multilabel", "forecast", "detection", "segmentation"]
+TaskKind = Literal[
+    "binary", "multiclass", "regression", "multilabel", "forecast", "detection", "segmentation", "anomaly", "clusters",
+    "embedding",
+]  # fmt: skip
 ArrayForm = Literal["image", "audio", "series", "tokens", "codes", "numbers"]
 
 
@@ -29,6 +32,8 @@ class Task:
       `quantiles` (levels such as 0.1, 0.5, 0.9, rising) are forecast
     - `detection`: float32 (n, A, 4 + K): left, top, right, bottom as shares of the image, then class scores
     - `segmentation`: float32 (n, K, height, width): class probabilities at the network's own size
+    - `anomaly`: float64 (n, 1 + K): a score from 0 to 1, then how much each of the columns `classes` makes of it
+    - `clusters`: float64 (n, K): how much a row belongs to each; `embedding`: float64 (n, K), coordinates `classes`
     """
 
     kind: TaskKind
