@@ -62,6 +62,7 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "robust": Entry("modelwright.features.robust:STEP"),
         "onehot": Entry("modelwright.features.onehot:STEP"),
         "ordinal": Entry("modelwright.features.ordinal:STEP"),
+        "frequency": Entry("modelwright.features.frequency:STEP"),
         "target": Entry("modelwright.features.target:STEP"),
         "dates": Entry("modelwright.features.dates:STEP"),
         "text": Entry("modelwright.features.text:STEP"),
@@ -71,6 +72,7 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "linear": Entry("modelwright.models.linear:MODEL", 2),
         "tree": Entry("modelwright.models.tree:MODEL"),
         "forest": Entry("modelwright.models.forest:MODEL"),
+        "extra_trees": Entry("modelwright.models.extra_trees:MODEL"),
         "boosting": Entry("modelwright.models.boosting:MODEL"),
         "catboost": Entry("modelwright.models.catboost:MODEL"),
         "xgboost": Entry("modelwright.models.xgboost:MODEL"),
@@ -78,6 +80,16 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "svm": Entry("modelwright.models.svm:MODEL"),
         "neighbours": Entry("modelwright.models.neighbours:MODEL"),
         "bayes": Entry("modelwright.models.bayes:MODEL"),
+    },
+    "unsupervised": {
+        "anomaly": Entry("modelwright.unsupervised.anomalies:anomalies"),
+    },
+    "detectors": {
+        "isolation_forest": Entry("modelwright.unsupervised.detectors.isolation_forest:DETECTOR"),
+        "ecod": Entry("modelwright.unsupervised.detectors.ecod:DETECTOR"),
+        "distance": Entry("modelwright.unsupervised.detectors.distance:DETECTOR"),
+        "ellipse": Entry("modelwright.unsupervised.detectors.ellipse:DETECTOR"),
+        "lof": Entry("modelwright.unsupervised.detectors.lof:DETECTOR"),
     },
     "networks": {"build": Entry("modelwright.networks.network:build")},
     "encoders": {

@@ -46,7 +46,7 @@ class Model:
     `suits(task, n_rows, n_columns)` says whether it can be fitted in reasonable time. `units(spec, task,
     n_rows, n_columns)` is a rough count of the work of one fit, about the same for every machine: 1 is a
     millionth of a second's work on one core of 2025. `needs` is a package that has to be installed, and the extra that
-    brings it.
+    brings it. `order` is its place among the models when candidates are tried: what is strong and cheap comes early.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Model:
     suits: Callable[[Task, int, int], bool]
     units: Callable[[Any, Task, int, int], float]
     needs: tuple[str, str] | None = None
+    order: int = 50
 
     @property
     def is_installed(self) -> bool:

@@ -100,6 +100,7 @@ MODEL = Model(
     fit=fit,
     spec=BayesSpec,
     preset="scaled",
+    order=10,
     suits=lambda task, n_rows, n_columns: task.is_classification,
     units=lambda spec, task, n_rows, n_columns: n_rows * n_columns * 0.01,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -205,7 +206,8 @@ def _read_tree(section: str, output: int, n_outputs: int) -> Tree:
 
 def _units(spec: BoostingSpec, task: Task, n_rows: int, n_columns: int) -> float:
     n_trees = spec.rounds * (len(task.classes) if task.kind == "multiclass" else 1)
-    return n_trees * (n_rows * (n_columns + 20) * 4e-3 + n_columns * spec.leaves + 300)
+    per_level = n_rows * (0.012 + 0.006 * math.sqrt(n_columns))
+    return float(n_trees * (150 + math.log2(spec.leaves) * per_level + 0.05 * n_columns * spec.leaves))
 
 
 MODEL = Model(
@@ -213,6 +215,7 @@ MODEL = Model(
     fit=fit,
     spec=BoostingSpec,
     preset="plain",
+    order=2,
     variants=(
         {"leaves": 48, "learning_rate": 0.04, "min_leaf": 30, "l2": 3.0},
         {"leaves": 6, "learning_rate": 0.05, "min_leaf": 3, "column_share": 0.8},

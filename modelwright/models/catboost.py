@@ -95,7 +95,10 @@ def fit(
     centre, scale = (0.0, 1.0) if task.is_classification else unit_of(y)
     kind = catboost.CatBoostRegressor if present is None else catboost.CatBoostClassifier
     model = kind(**_settings(spec, present, len(x), integer_seed(rng)))
-    held = None if valid is None else catboost.Pool(*_held(valid, present, centre, scale))
+    held = None
+    if valid is not None:
+        rows, truth, shares = _held(valid, present, centre, scale)
+        held = catboost.Pool(rows, truth, weight=shares)
     model.fit(
         catboost.Pool(x, (position - centre) / scale, weight=weights),
         eval_set=held,
@@ -130,10 +133,10 @@ def _held(valid: Held, present: np.ndarray | None, centre: float, scale: float) 
     import numpy as np
 
     if present is None:
-        return valid.x, (valid.y - centre) / scale, None, None, None, None, valid.weights
+        return valid.x, (valid.y - centre) / scale, valid.weights
     known = np.isin(valid.y, present)
     weights = None if valid.weights is None else valid.weights[known]
-    return valid.x[known], np.searchsorted(present, valid.y[known]), None, None, None, None, weights
+    return valid.x[known], np.searchsorted(present, valid.y[known]), weights
 
 
 def _fitted(model: Any, present: np.ndarray | None, task: Task, unit: tuple[float, float]) -> Fitted:
@@ -223,8 +226,8 @@ def emit_symmetric(graph: Graph, x: str, trees: Symmetric) -> str:
 
 def _units(spec: CatboostSpec, task: Task, n_rows: int, n_columns: int) -> float:
     n_outputs = len(task.classes) if task.kind == "multiclass" else 1
-    per_level = n_rows * (n_columns * 1.2e-3 + 6e-3) + 20.0 * n_columns
-    return spec.rounds * spec.depth * n_outputs * per_level
+    per_level = 100 + 2 * n_columns + n_rows * (0.012 + 8e-4 * n_columns)
+    return float(spec.rounds * n_outputs * (spec.depth * per_level + 2**spec.depth * (5 + 0.08 * n_columns)))
 
 
 MODEL = Model(
@@ -232,12 +235,20 @@ MODEL = Model(
     fit=fit,
     spec=CatboostSpec,
     preset="plain",
+    order=3,
     needs=("catboost", "boost"),
     variants=(
         {},
         {"depth": 8, "learning_rate": 0.05, "l2": 5.0},
         {"depth": 4, "learning_rate": 0.08, "column_share": 0.5},
     ),
+    space={
+        "learning_rate": {"low": 0.02, "high": 0.2, "log": True},
+        "depth": {"low": 3, "high": 8, "integer": True},
+        "l2": {"low": 1.0, "high": 30.0, "log": True},
+        "column_share": {"low": 0.3, "high": 1.0},
+        "random_strength": {"low": 0.1, "high": 10.0, "log": True},
+    },
     suits=lambda task, n_rows, n_columns: n_rows >= 10,
     units=_units,
 )

@@ -88,6 +88,7 @@ MODEL = Model(
     fit=fit,
     spec=ConstantSpec,
     preset="plain",
+    order=0,
     suits=lambda task, n_rows, n_columns: True,
     units=lambda spec, task, n_rows, n_columns: n_rows * 0.01,
 )

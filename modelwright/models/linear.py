@@ -145,9 +145,9 @@ def _fit_values(x: np.ndarray, y: np.ndarray, weights: np.ndarray, spec: LinearS
 def _units(spec: LinearSpec, task: Task, n_rows: int, n_columns: int) -> float:
     """A step reads the matrix twice per class; ridge forms one cross product."""
     if not task.is_classification:
-        return n_rows * n_columns * (n_columns + 20) * 2e-4 + n_columns**3 * 1e-4
+        return 10_000 + n_rows * n_columns * (n_columns + 20) * 2e-4 + n_columns**3 * 1e-4
     n_steps = min(spec.max_iterations, 100)
-    return n_steps * n_rows * n_columns * (1 if task.kind == "binary" else len(task.classes)) * 1e-3
+    return 15_000 + n_steps * n_rows * n_columns * (1 if task.kind == "binary" else len(task.classes)) * 1e-3
 
 
 MODEL = Model(
@@ -155,6 +155,7 @@ MODEL = Model(
     fit=fit,
     spec=LinearSpec,
     preset="scaled",
+    order=1,
     variants=({}, {"penalty": 0.05}, {"penalty": 20.0}, {"penalty": 400.0}),
     words=({"penalty": 0.3}, {"penalty": 0.1}, {"penalty": 1.0}),
     space={"penalty": {"low": 1e-3, "high": 1e4, "log": True}},

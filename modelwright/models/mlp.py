@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +39,6 @@ FREQUENCIES, EMBEDDED = 8, 3
 """Waves that a number is seen through, and the numbers that are made of them beside itself."""
 
 BATCH = 256
-MOST_STEPS = 3_000
-"""Beyond so many steps the epochs grow fewer: large tables are learned in a few passes."""
-
 FIRST_LOOK = 0.2
 """Held-out rows are looked at from this share of the schedule on."""
 
@@ -49,12 +48,39 @@ class MlpSpec(Spec):
 
     members: int = Field(2, ge=1, le=32, description="networks, which learn side by side and are averaged")
     width: int = Field(128, ge=4, le=4096, description="units of a layer")
-    layers: int = Field(3, ge=1, le=12, description="hidden layers")
+    layers: int = Field(2, ge=1, le=12, description="hidden layers")
     dropout: float = Field(0.15, ge=0, lt=1, description="share of units that are silent in a step")
     learning_rate: float = Field(0.04, gt=0, le=10, description="largest step; five times as large for values")
     weight_decay: float = Field(0.02, ge=0, le=10, description="pull of the weights towards zero, times the rate")
     epochs: int = Field(60, ge=1, le=10_000, description="passes over the rows; large tables take fewer")
+    most_steps: int = Field(
+        1_000, ge=1, description="most steps of 256 rows: large tables are passed fewer times, at least 8"
+    )
     rounds: int | None = Field(None, ge=1, description="end after so many of the passes; unset: after the best one")
+
+
+_FITS = {"running": 0, "threads": 1}
+_GUARD = threading.Lock()
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Hold torch to one thread until the last of the fits that run side by side is done: its setting is of the whole
+    process."""
+    import torch
+
+    with _GUARD:
+        if not _FITS["running"]:
+            _FITS["threads"] = torch.get_num_threads()
+            torch.set_num_threads(1)
+        _FITS["running"] += 1
+    try:
+        yield
+    finally:
+        with _GUARD:
+            _FITS["running"] -= 1
+            if not _FITS["running"]:
+                torch.set_num_threads(_FITS["threads"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +109,7 @@ def fit(
     """Perceptrons with the parametrisation, schedule and embeddings of RealMLP, several at once as one product.
 
     With `valid`, the best pass is kept, and `info["rounds"]` says which it was. Wants scaled features without gaps.
-    One thread: the folds run side by side. Raises `optional.missing` without the extra `deep`.
+    One thread: folds run side by side. Raises `optional.missing` without the extra `deep`.
 
     References: Holzmueller, Grinsztajn and Steinwart (2024), "Better by default: strong pre-tuned MLPs and boosted
     trees on tabular data"; Gorishniy, Kotelnikov and Babenko (2025), "TabM: advancing tabular deep learning with
@@ -117,7 +143,8 @@ def fit(
     )
     truth = ((position - unit[0]) / unit[1]).astype(np.float32) if present is None else position
     held = None if valid is None else _held(valid, present, unit)
-    learned, rounds = _learn(x, truth, weights, spec, form, integer_seed(rng), held)
+    with _one_thread():
+        learned, rounds = _learn(x, truth, weights, spec, form, integer_seed(rng), held)
     bounds = (float(truth.min()), float(truth.max())) if present is None else (0.0, 1.0)
     return _fitted(learned, form, present, task, unit, bounds, rounds)
 
@@ -154,7 +181,7 @@ def _learn(
     rows, truth, share = torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(weights.astype("float32"))
     size = min(BATCH, len(rows))
     n_batches = max(1, len(rows) // size)
-    n_epochs = max(min(spec.epochs, MOST_STEPS // n_batches), 8, spec.rounds or 1)
+    n_epochs = max(min(spec.epochs, spec.most_steps // n_batches), 8, spec.rounds or 1)
     kept, best, at = net, math.inf, 0
     for epoch in range(spec.rounds or n_epochs):
         order = torch.randperm(len(rows), generator=random)
@@ -377,10 +404,10 @@ def _activated(graph: Graph, h: str, form: _Form) -> str:
 
 def _units(spec: MlpSpec, task: Task, n_rows: int, n_columns: int) -> float:
     n_batches = max(1, n_rows // BATCH)
-    n_steps = n_batches * max(8, min(spec.epochs, MOST_STEPS // n_batches))
+    n_epochs = spec.rounds or max(8, min(spec.epochs, spec.most_steps // n_batches))
     width = n_columns * (1 + EMBEDDED)
     products = spec.members * (width * spec.width + (spec.layers - 1) * spec.width**2 + spec.width * n_outputs(task))
-    return n_steps * min(BATCH, n_rows) * (products * 2.2e-4 + n_columns * FREQUENCIES * 1e-2 + 1.0) + n_steps * 800
+    return float(n_batches * n_epochs * (3000 + min(BATCH, n_rows) * (products * 1.6e-4 + n_columns * 0.02)))
 
 
 MODEL = Model(
@@ -388,8 +415,16 @@ MODEL = Model(
     fit=fit,
     spec=MlpSpec,
     preset="scaled",
+    order=4,
     needs=("torch", "deep"),
-    variants=({}, {"width": 256, "dropout": 0.3, "learning_rate": 0.02}, {"layers": 2, "members": 4}),
+    variants=({}, {"width": 256, "most_steps": 4_000}, {"layers": 3, "members": 4, "dropout": 0.3}),
+    space={
+        "width": {"low": 64, "high": 256, "integer": True, "log": True},
+        "layers": {"low": 1, "high": 4, "integer": True},
+        "dropout": {"low": 0.0, "high": 0.5},
+        "learning_rate": {"low": 0.01, "high": 0.1, "log": True},
+        "weight_decay": {"low": 0.002, "high": 0.2, "log": True},
+    },
     suits=lambda task, n_rows, n_columns: n_rows >= 20 and n_columns <= 2_000,
     units=_units,
 )

@@ -120,6 +120,7 @@ MODEL = Model(
     fit=fit,
     spec=NeighboursSpec,
     preset="scaled",
+    order=9,
     variants=({}, {"neighbours": 40}, {"neighbours": 5}),
     space={"neighbours": {"low": 2, "high": 200, "integer": True, "log": True}},
     suits=lambda task, n_rows, n_columns: n_rows <= MOST_ROWS,

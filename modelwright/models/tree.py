@@ -71,6 +71,7 @@ MODEL = Model(
     fit=fit,
     spec=TreeSpec,
     preset="plain",
+    order=11,
     space={
         "depth": {"low": 2, "high": 20, "integer": True, "log": True},
         "min_leaf": {"low": 1, "high": 100, "integer": True, "log": True},

@@ -84,7 +84,7 @@ def fit(
     watched: dict[str, Any] = {}
     if valid is not None:
         watched = {
-            "evals": [(_held(xgboost, valid, present, centre, scale), "held out")],
+            "evals": [(_held(xgboost, valid, present, centre, scale), "valid")],
             "early_stopping_rounds": spec.patience,
         }
     booster = xgboost.train(settings, train, spec.rounds, verbose_eval=False, **watched)
@@ -212,7 +212,8 @@ def _leaf(tree: Tree, row: np.ndarray) -> np.ndarray:
 
 def _units(spec: XgboostSpec, task: Task, n_rows: int, n_columns: int) -> float:
     n_trees = spec.rounds * (len(task.classes) if task.kind == "multiclass" else 1)
-    return n_trees * (n_rows * (n_columns + 10) * 3e-3 + n_columns * 2.0**spec.depth + 400)
+    per_level = n_rows * (0.008 + 4e-4 * n_columns)
+    return float(n_trees * (200 + spec.depth * per_level + 2**spec.depth * (6 + 0.08 * n_columns)))
 
 
 MODEL = Model(
@@ -220,8 +221,17 @@ MODEL = Model(
     fit=fit,
     spec=XgboostSpec,
     preset="plain",
+    order=8,
     needs=("xgboost", "boost"),
     variants=({}, {"depth": 4, "learning_rate": 0.05, "column_share": 0.5}),
+    space={
+        "learning_rate": {"low": 0.02, "high": 0.2, "log": True},
+        "depth": {"low": 2, "high": 8, "integer": True},
+        "min_weight": {"low": 0.5, "high": 30.0, "log": True},
+        "row_share": {"low": 0.5, "high": 1.0},
+        "column_share": {"low": 0.3, "high": 1.0},
+        "l2": {"low": 0.1, "high": 30.0, "log": True},
+    },
     suits=lambda task, n_rows, n_columns: n_rows >= 10,
     units=_units,
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from modelwright.core.spec import Spec
+from modelwright.training.budget import check_budget
 from modelwright.training.network.spec import DeepSpec
 
 if TYPE_CHECKING:
@@ -51,8 +52,10 @@ class TrainSpec(Spec):
     models: tuple[ModelUse, ...] | None = Field(
         default=None, description="models to try; by default those that suit the table"
     )
-    budget: Literal["quick", "standard", "thorough"] = Field(
-        default="standard", description="how much work is done, counted in fits and trees and never in seconds"
+    budget: str = Field(
+        default="standard",
+        description="how much work is done: quick, standard, thorough, a time such as 90s, 5m or 1h (made into units "
+        "of work at the machine's measured speed), or as many `units`",
     )
     race: bool | None = Field(
         default=None,
@@ -72,6 +75,11 @@ class TrainSpec(Spec):
         description="probability at which a binary model says yes, or score from which boxes are told; auto is 0.5, or "
         "the best F1 of a rare class or of boxes",
     )
+
+    @field_validator("budget")
+    @classmethod
+    def _budget_is_said(cls, given: str) -> str:
+        return check_budget(given)
 
     @model_validator(mode="after")
     def _threshold_is_a_probability(self) -> TrainSpec:

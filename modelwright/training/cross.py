@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from modelwright.core import registry
@@ -85,7 +86,8 @@ class Result:
     """A candidate's cross-validation.
 
     `predicted` is (n,) or (n, n_classes), NaN where never validated; `rounds` the mean best number of rounds
-    of a model that stops early, else None; `first` is the model of the first fold.
+    of a model that stops early, else None; `first` gives the model of the first fold, fitted again where the candidate
+    was found on disk.
     """
 
     trial: Trial
@@ -93,22 +95,26 @@ class Result:
     loss: float
     fit_s: float
     rounds: float | None
-    first: Fitted
+    first: Callable[[], Fitted]
 
 
-def validate(trial: Trial, folds: Folds, loss: Loss) -> Result:
-    """Fit and judge one candidate on every fold."""
+class OutOfTime(Exception):
+    """The clock ended a comparison between two folds: what was done of the candidate is given up."""
+
+
+def validate(trial: Trial, folds: Folds, loss: Loss, is_over: Callable[[], bool] = lambda: False) -> Result:
+    """Fit and judge one candidate on every fold. Raises `OutOfTime` when `is_over` says so between two fits."""
     import numpy as np
 
     began = time.perf_counter()
     numbers = range(len(folds.problem.pairs))
     for number in numbers:
         folds.matrix(number, trial.preset)
-    fitted = _in_parallel(folds, [(trial, trial.spec, number, True) for number in numbers])
+    fitted = _in_parallel(folds, [(trial, trial.spec, number, True) for number in numbers], is_over)
     rounds = _mean_rounds(fitted)
-    if rounds is not None and len(folds.problem.y) <= SMALL:
+    if rounds is not None and len(folds.problem.y) <= SMALL and stops_early(trial.spec):
         fixed = trial.spec.but(rounds=max(1, round(rounds)))
-        fitted = _in_parallel(folds, [(trial, fixed, number, False) for number in numbers])
+        fitted = _in_parallel(folds, [(trial, fixed, number, False) for number in numbers], is_over)
     problem = folds.problem
     shape = (len(problem.y), len(problem.task.classes)) if problem.task.is_classification else problem.y.shape
     predicted = np.full(shape, np.nan)
@@ -121,8 +127,22 @@ def validate(trial: Trial, folds: Folds, loss: Loss) -> Result:
         loss=loss(problem.y[judged], predicted[judged], problem.weights[judged]),
         fit_s=time.perf_counter() - began,
         rounds=rounds,
-        first=fitted[0],
+        first=lambda: fitted[0],
     )
+
+
+def found_again(trial: Trial, folds: Folds, kept: tuple[np.ndarray, float, float | None]) -> Result:
+    """A candidate that was finished before: its first fold is fitted again only when somebody asks for the model."""
+    predicted, loss, rounds = kept
+
+    @cache
+    def first() -> Fitted:
+        fixed = stops_early(trial.spec) and rounds is not None and len(folds.problem.y) <= SMALL
+        spec = trial.spec.but(rounds=max(1, round(rounds or 1))) if fixed else trial.spec
+        folds.matrix(0, trial.preset)
+        return _fit_fold(folds, trial, spec, 0, not fixed)
+
+    return Result(trial=trial, predicted=predicted, loss=loss, fit_s=0.0, rounds=rounds, first=first)
 
 
 def judged_rows(problem: Problem) -> np.ndarray:
@@ -132,13 +152,21 @@ def judged_rows(problem: Problem) -> np.ndarray:
     return np.sort(np.concatenate([valid for _, valid in problem.pairs]))
 
 
-def _in_parallel(folds: Folds, jobs: Sequence[tuple[Trial, Any, int, bool]]) -> list[Fitted]:
+def _in_parallel(
+    folds: Folds, jobs: Sequence[tuple[Trial, Any, int, bool]], is_over: Callable[[], bool]
+) -> list[Fitted]:
     """Fit folds side by side; the results do not depend on how many run at once."""
+
+    def fit(job: tuple[Trial, Any, int, bool]) -> Fitted:
+        if is_over():
+            raise OutOfTime
+        return _fit_fold(folds, *job)
+
     n_workers = 1 if len(folds.problem.y) > PARALLEL_ROWS else min(len(jobs), os.cpu_count() or 1)
     if n_workers == 1:
-        return [_fit_fold(folds, *job) for job in jobs]
+        return [fit(job) for job in jobs]
     with ThreadPoolExecutor(n_workers) as pool:
-        return list(pool.map(lambda job: _fit_fold(folds, *job), jobs))
+        return list(pool.map(fit, jobs))
 
 
 def _fit_fold(folds: Folds, trial: Trial, spec: Any, number: int, stop_early: bool) -> Fitted:  # noqa: FBT001

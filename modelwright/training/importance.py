@@ -42,7 +42,7 @@ def importance(
     shares = np.array([share for _, share in chosen])
 
     def lost(shuffled: Sequence[np.ndarray]) -> float:
-        answers = [result.first.predict(x) for (result, _), x in zip(chosen, shuffled, strict=True)]
+        answers = [result.first().predict(x) for (result, _), x in zip(chosen, shuffled, strict=True)]
         return loss(y, blend(answers, shares), weights)
 
     base = lost(parts)
@@ -63,8 +63,9 @@ def _worth_shuffling(folds: Folds, chosen: Sequence[tuple[Result, float]]) -> Se
         return columns
     leaned = dict.fromkeys(columns, 0.0)
     for result, share in chosen:
-        if result.first.importance is not None and result.first.importance.sum() > 0:
-            of_matrix = result.first.importance / result.first.importance.sum()
+        own = result.first().importance
+        if own is not None and own.sum() > 0:
+            of_matrix = own / own.sum()
             for name, value in folds.matrix(0, result.trial.preset).state.by_source(of_matrix).items():
                 leaned[name] += share * value
     return sorted(columns, key=lambda name: -leaned[name])[:MOST_COLUMNS]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from modelwright.core import registry
+from modelwright.core.data import Decision
 from modelwright.core.rng import stream
-from modelwright.training.cross import rows_at
+from modelwright.training.cross import PARALLEL_ROWS, rows_at, stops_early
 from modelwright.training.log_target import fit_maybe_log
+from modelwright.training.portfolio import seen_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,8 +38,14 @@ class Member:
     fitted: Fitted
 
 
-def refit(problem: Problem, chosen: Sequence[tuple[Result, float]], rows: np.ndarray, *, seed: int) -> list[Member]:
-    """Fit the chosen candidates on the training rows at these positions; each preset's features once."""
+def refit(
+    problem: Problem, chosen: Sequence[tuple[Result, float]], rows: np.ndarray, *, seed: int, units: float | None = None
+) -> tuple[list[Member], list[Decision]]:
+    """Fit the chosen candidates on the training rows at these positions; each preset's features once.
+
+    With `units`, the work may come to so much: models are then fitted once and not `N_SEEDS` times, and what still
+    does not fit is left out, the lightest first.
+    """
     verbs = registry.verbs("features")
     data, y = rows_at(problem.data, rows), problem.y[rows]
     learned: dict[str, tuple[Any, np.ndarray]] = {}
@@ -46,36 +55,77 @@ def refit(problem: Problem, chosen: Sequence[tuple[Result, float]], rows: np.nda
             rng = stream(seed, "training", "features", "all")
             spec = verbs.preset(preset)
             learned[preset] = verbs.learn_apply(data, problem.columns, spec, y, task=problem.task, rng=rng)
-    return [
-        member
-        for result, weight in chosen
-        for member in _fit_member(problem, result, weight, learned[result.trial.preset], rows, seed)
-    ]
+    plans = [_plan(problem, result, weight, rows) for result, weight in chosen]
+    plans, told = _affordable(plans, problem, {name: x.shape for name, (_, x) in learned.items()}, units)
+    jobs = [(plan, number) for plan in plans for number in range(plan.n_seeds)]
+
+    def fit(job: tuple[_Plan, int]) -> Member:
+        plan, number = job
+        state, x = learned[plan.result.trial.preset]
+        return Member(plan.weight / plan.n_seeds, state, _fit_member(problem, plan, number, x, rows, seed))
+
+    n_workers = 1 if len(rows) > PARALLEL_ROWS else min(len(jobs), os.cpu_count() or 1)
+    with ThreadPoolExecutor(n_workers) as pool:
+        return list(pool.map(fit, jobs)), told
 
 
-def _fit_member(
-    problem: Problem, result: Result, weight: float, learned: tuple[Any, np.ndarray], rows: np.ndarray, seed: int
-) -> list[Member]:
-    trial, spec, n_seeds = result.trial, result.trial.spec, 1
-    if result.rounds is not None:
-        spec = spec.but(rounds=max(1, round(result.rounds * _growth(problem, rows))))
-        n_seeds = N_SEEDS if len(rows) <= SEEDED_ROWS else 1
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """A chosen candidate as it is to be fitted: with these settings, with so many seeds."""
+
+    result: Result
+    weight: float
+    spec: Any
+    n_seeds: int
+
+    def units(self, problem: Problem, shapes: Mapping[str, tuple[int, ...]]) -> float:
+        """Work of all its fits."""
+        trial = self.result.trial
+        n_rows, width = shapes[trial.preset]
+        return self.n_seeds * float(trial.model.units(self.spec, problem.task, n_rows, seen_columns(trial, width)))
+
+
+def _plan(problem: Problem, result: Result, weight: float, rows: np.ndarray) -> _Plan:
+    spec = result.trial.spec
+    if result.rounds is None:
+        return _Plan(result, weight, spec, 1)
+    growth = _growth(problem, rows) if stops_early(spec) else 1.0
+    spec = spec.but(rounds=max(1, round(result.rounds * growth)))
+    return _Plan(result, weight, spec, N_SEEDS if len(rows) <= SEEDED_ROWS else 1)
+
+
+def _affordable(
+    plans: list[_Plan], problem: Problem, shapes: Mapping[str, tuple[int, ...]], units: float | None
+) -> tuple[list[_Plan], list[Decision]]:
+    """The plans that come to at most `units` of work, their weights again of sum 1; the heaviest is always kept."""
+    if units is None or sum(plan.units(problem, shapes) for plan in plans) <= units:
+        return plans, []
+    plans = [replace(plan, n_seeds=1) for plan in plans]
+    heaviest = max(plans, key=lambda plan: plan.weight)
+    left_out = []
+    while len(plans) > 1 and sum(plan.units(problem, shapes) for plan in plans) > units:
+        lightest = min((plan for plan in plans if plan is not heaviest), key=lambda plan: plan.weight)
+        plans = [plan for plan in plans if plan is not lightest]
+        left_out.append(lightest.result.trial.name)
+    total = sum(plan.weight for plan in plans)
+    told = "each model is fitted once" + (f", without {', '.join(left_out)}" if left_out else "")
+    reason = f"the budget leaves {units / 1e6:,.0f} million units for fitting on all rows"
+    return [replace(plan, weight=plan.weight / total) for plan in plans], [Decision("training", "refit", told, reason)]
+
+
+def _fit_member(problem: Problem, plan: _Plan, number: int, x: np.ndarray, rows: np.ndarray, seed: int) -> Fitted:
+    trial, spec = plan.result.trial, plan.spec
     if hasattr(spec, "threads"):
-        spec = spec.but(threads=min(64, os.cpu_count() or 1))
-    state, x = learned
-    fits = [
-        fit_maybe_log(
-            trial,
-            x,
-            problem.y[rows],
-            spec=spec,
-            task=problem.task,
-            weights=problem.weights[rows] if problem.weighted else None,
-            rng=stream(seed, "training", trial.name, f"all {number}"),
-        )
-        for number in range(n_seeds)
-    ]
-    return [Member(weight / n_seeds, state, fitted) for fitted in fits]
+        spec = spec.but(threads=min(64, os.cpu_count() or 1) if len(rows) > PARALLEL_ROWS else 1)
+    return fit_maybe_log(
+        trial,
+        x,
+        problem.y[rows],
+        spec=spec,
+        task=problem.task,
+        weights=problem.weights[rows] if problem.weighted else None,
+        rng=stream(seed, "training", trial.name, f"all {number}"),
+    )
 
 
 def _growth(problem: Problem, rows: np.ndarray) -> float:

@@ -31,6 +31,7 @@ def written_out(
     >>> explicit.task, explicit.metric, [use.model for use in explicit.models]
     ('binary', 'log_loss', ['linear', 'boosting'])
     """
+    from modelwright.training.budget import read_budget
     from modelwright.training.cross import Folds
     from modelwright.training.losses import choose_metric
     from modelwright.training.portfolio import as_uses, choose_trials
@@ -42,7 +43,11 @@ def written_out(
         return _of_network(data, splits, spec, seed, Decision("training", "way", way, why))
     problem = read_problem(data, splits, spec, seed=seed)
     metric, _, reason = choose_metric(spec.metric, problem.task)
-    trials, told = choose_trials(problem, spec, Folds(problem, seed).n_columns())
+    budget, about_budget = read_budget(spec.budget, problem)
+    trials, told = choose_trials(problem, spec, Folds(problem, seed).n_columns(), budget)
+    told = [*([about_budget] if about_budget else []), *told]
+    if budget.goes_on and spec.models is None:  # naming the models would end the search with them
+        return spec.but(task=problem.task.kind, metric=metric), (*problem.decisions, *told)
     race = spec.models is None if spec.race is None else spec.race
     if way == "both":  # naming the models would leave out the network
         return spec, (Decision("training", "way", way, why), *problem.decisions, *told)

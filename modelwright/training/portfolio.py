@@ -12,20 +12,14 @@ from modelwright.core.data import Decision
 if TYPE_CHECKING:
     from modelwright.core.spec import Spec
     from modelwright.training.base import ModelUse, TrainSpec
+    from modelwright.training.budget import Budget
     from modelwright.training.problem import Problem
 
 FIRST = ("constant", "linear", "boosting")
 """Always tried, in this order: a baseline within a second, a good model soon after."""
 
-UNITS: dict[str, tuple[float, float]] = {"quick": (2e6, 20.0), "standard": (20e6, 1500.0), "thorough": (80e6, 6000.0)}
-"""Work allowed for comparing candidates: so much, and so much more per training row. A unit is about a
-microsecond of one core; it is reckoned from rows, columns and trees, and never measured."""
-
 MOST_SEEN_COLUMNS = 1_000
 MOST_WORDS_OF_A_TEXT = 100
-
-MOST_ROWS = 60_000
-"""Beyond so many training rows the allowance grows no more."""
 
 EARLY_STOP_WORK = 2.0
 """A model that stops early goes on for about so many times the rounds of its spec."""
@@ -42,18 +36,20 @@ class Trial:
     log: bool = False
 
 
-def choose_trials(problem: Problem, spec: TrainSpec, n_columns: dict[str, int]) -> tuple[list[Trial], list[Decision]]:
-    """The candidates, in the order in which they are tried; `n_columns` is the matrix's width per preset.
+def choose_trials(
+    problem: Problem, spec: TrainSpec, n_columns: dict[str, int], budget: Budget
+) -> tuple[list[Trial], list[Decision]]:
+    """The known configurations, in the order in which they are tried; `n_columns` is the matrix's width per preset.
 
     Each model's first variant comes before any second one. What would go beyond the budget is left out, and
-    so is a model that does not suit the table.
+    so is a model that does not suit the table, is not installed or would not fit in memory.
     """
     if spec.models is not None:
         asked = [_asked(use) for use in spec.models]
         return [_baseline(), *(trial for trial in asked if trial.model.name != "constant")], []
-    ranked = _ranked(problem, n_columns)
-    fixed, per_row = UNITS[spec.budget]
-    allowed = fixed + per_row * min(len(problem.y), MOST_ROWS)
+    ranked, told = _ranked(problem, n_columns)
+    if budget.goes_on:  # what is left for each is known when those before it are done
+        return ranked, told
     most = len(FIRST) if spec.budget == "quick" else len(ranked)
     kept: list[Trial] = []
     left_out: list[str] = []
@@ -61,13 +57,13 @@ def choose_trials(problem: Problem, spec: TrainSpec, n_columns: dict[str, int]) 
     for trial in ranked:
         cost = work(trial, problem, n_columns)
         required = trial.name in FIRST
-        if not required and (spent + cost > allowed or len(kept) >= most):
+        if not required and (spent + cost > budget.units or len(kept) >= most):
             left_out.append(trial.name)
             continue
         kept.append(trial)
         spent += cost
-    reason = f"budget {spec.budget}: {spent / 1e6:.1f} of {allowed / 1e6:.1f} million units"
-    told = [Decision("training", "candidates", ", ".join(trial.name for trial in kept), reason)]
+    reason = f"budget {spec.budget}: {spent / 1e6:.1f} of {budget.units / 1e6:.1f} million units"
+    told.append(Decision("training", "candidates", ", ".join(trial.name for trial in kept), reason))
     if left_out:
         told.append(Decision("training", "left out", ", ".join(left_out), "they would go beyond the budget"))
     return kept, told
@@ -76,12 +72,12 @@ def choose_trials(problem: Problem, spec: TrainSpec, n_columns: dict[str, int]) 
 def work(trial: Trial, problem: Problem, n_columns: dict[str, int]) -> float:
     """Units of comparing a candidate: its fits over all folds."""
     sizes = [len(fit) for fit, _ in problem.pairs]
-    width = _seen_columns(trial, n_columns[trial.preset])
+    width = seen_columns(trial, n_columns[trial.preset])
     units = sum(trial.model.units(trial.spec, problem.task, size, width) for size in sizes)
     return float(units) * (EARLY_STOP_WORK if hasattr(trial.spec, "patience") else 1.0)
 
 
-def _seen_columns(trial: Trial, width: int) -> int:
+def seen_columns(trial: Trial, width: int) -> int:
     """Columns that a fit looks at: of a boosting those of a tree, of thousands of words those of a text."""
     if trial.preset == "words":
         return min(width, MOST_WORDS_OF_A_TEXT)
@@ -127,12 +123,17 @@ def as_uses(trials: list[Trial]) -> tuple[ModelUse, ...]:
     )
 
 
-def _ranked(problem: Problem, n_columns: dict[str, int]) -> list[Trial]:
-    """Every variant of every model that suits the table, first variants first."""
-    known = registry.methods("models")
-    models = [known[name] for name in (*FIRST, *(name for name in sorted(known) if name not in FIRST))]
+def _ranked(problem: Problem, n_columns: dict[str, int]) -> tuple[list[Trial], list[Decision]]:
+    """Every variant of every model that suits the table, first variants first; and what was left out at once."""
+    known = sorted(registry.methods("models").values(), key=lambda model: (model.order, model.name))
     n_rows = min(len(fit) for fit, _ in problem.pairs)
-    models = [model for model in models if model.suits(problem.task, n_rows, n_columns[model.preset])]
+    suiting = [model for model in known if model.suits(problem.task, n_rows, n_columns[model.preset])]
+    models = [model for model in suiting if model.is_installed]
+    absent = [model for model in suiting if not model.is_installed]
+    told = [
+        Decision("training", "left out", model.name, f'not installed: pip install "modelwright[{model.needs[1]}]"')
+        for model in absent
+    ]
     skewed = has_log_shape(problem)
     ranked: list[tuple[int, Trial]] = []
     for model in models:
@@ -145,7 +146,7 @@ def _ranked(problem: Problem, n_columns: dict[str, int]) -> list[Trial]:
             if skewed and rank == 0 and model.name != "constant":
                 logged = Trial(name=f"{name} of log", model=model, spec=trial.spec, preset=trial.preset, log=True)
                 ranked.append((1, logged))
-    return [trial for _, trial in sorted(ranked, key=lambda pair: pair[0])]
+    return [trial for _, trial in sorted(ranked, key=lambda pair: pair[0])], told
 
 
 def has_log_shape(problem: Problem) -> bool:

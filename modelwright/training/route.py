@@ -47,7 +47,7 @@ def train_by(
     """Train the way that `route` chooses; the choice is told."""
     way, reason = route(data, spec)
     if way == "models":
-        return _by_models(data, splits, spec, seed=seed, watch=watch)
+        return _by_models(data, splits, spec, seed=seed, watch=watch, folder=folder)
     from modelwright.core.optional import need
     from modelwright.training.network.base import train_network
 
@@ -55,7 +55,7 @@ def train_by(
     told = Decision("training", "way", way, reason)
     network = train_network(data, splits, spec, seed=seed, watch=watch, folder=folder)
     if way == "both":
-        other = _by_models(data, splits, spec, seed=seed, watch=watch)
+        other = _by_models(data, splits, spec, seed=seed, watch=watch, folder=folder)
         network, more = mix(network, other, _truth(data, splits, spec))
         return replace(network, decisions=(told, more, *network.decisions))
     return replace(network, decisions=(told, *network.decisions))
@@ -75,7 +75,9 @@ def _truth(data: Dataset, splits: Splits, spec: TrainSpec) -> np.ndarray:
     return y[np.searchsorted(np.sort(splits.train), splits.train)]
 
 
-def _by_models(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch) -> Trained:
+def _by_models(
+    data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, folder: Path | None
+) -> Trained:
     from modelwright.training.search import search
 
-    return search(data, splits, spec, seed=seed, watch=watch)
+    return search(data, splits, spec, seed=seed, watch=watch, folder=None if folder is None else folder / "candidates")

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modelwright.core.data import Decision
 from modelwright.core.rng import stream
 from modelwright.core.values import Candidate, Trained, Watch
-from modelwright.training.cross import Folds, Result, judged_rows, rows_at, validate
+from modelwright.training.budget import Clock, read_budget
+from modelwright.training.comparing import Comparison, Judge
+from modelwright.training.cross import Folds, Result, judged_rows, rows_at
 from modelwright.training.ensemble import Selection, blend, select
 from modelwright.training.importance import importance
 from modelwright.training.join import Member, answer, refit, rows_at_once, write_graph, write_signature
-from modelwright.training.losses import HIGHER_IS_BETTER, Loss, as_score, choose_metric
-from modelwright.training.portfolio import Trial, choose_trials
+from modelwright.training.kept import Kept
+from modelwright.training.losses import HIGHER_IS_BETTER, as_score, choose_metric
+from modelwright.training.portfolio import choose_trials
 from modelwright.training.problem import Problem, read_problem
 from modelwright.training.threshold import choose_threshold
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from modelwright.core.data import Dataset
@@ -26,42 +29,48 @@ if TYPE_CHECKING:
     from modelwright.training.base import TrainSpec
 
 MOST_MEMBERS = 6
-LEAST_SKILL = 0.75
 MOST_REFIT_ROWS = 1_000_000
 PARITY_ROWS = 2_000
 
 
-@dataclass(frozen=True)
-class Judge:
-    """What candidates are compared by, and who hears of it."""
+def search(
+    data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, folder: Path | None = None
+) -> Trained:
+    """The whole of `train`; linear algebra on one thread, for its sums must not depend on the number of cores.
 
-    metric: str
-    loss: Loss
-    watch: Watch
-
-
-def search(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch) -> Trained:
-    """The whole of `train`; linear algebra on one thread, for its sums must not depend on the number of cores."""
+    Finished candidates are kept in `folder`, where there is one.
+    """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
-        return _search(data, splits, spec, seed=seed, watch=watch)
+        return _search(data, splits, spec, seed=seed, watch=watch, kept=Kept(folder))
 
 
-def _search(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch) -> Trained:
+def _search(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, kept: Kept) -> Trained:
     problem = read_problem(data, splits, spec, seed=seed)
+    budget, about_budget = read_budget(spec.budget, problem)
+    clock = Clock.start(budget)
     metric, loss, reason = choose_metric(spec.metric, problem.task)
     judge = Judge(metric, loss, watch)
-    told = [*problem.decisions, Decision("training", "metric", metric, reason)]
+    told = [
+        *problem.decisions,
+        Decision("training", "metric", metric, reason),
+        *([about_budget] if about_budget else []),
+    ]
     folds = Folds(problem, seed)
-    trials, more = choose_trials(problem, spec, folds.n_columns())
+    widths = folds.n_columns()
+    trials, more = choose_trials(problem, spec, widths, budget)
     race = spec.models is None if spec.race is None else spec.race
-    results, not_tried, history = _try_all(trials, folds, judge, race=race)
+    tried = Comparison(folds, judge, widths, clock, kept, race=race)
+    tried.known(trials)
+    if budget.goes_on and spec.models is None:
+        tried.further()
+    results, not_tried, history = tried.results, tried.told(), tuple(tried.history)
     chosen, validation, joined = _join(results, problem, spec, judge, seed)
     threshold, about_threshold = _threshold(problem, validation, spec)
     watch({"stage": "training", "event": "note", "text": f"fitting {joined.choice} on all training rows"})
     rows, about_rows = _refit_rows(problem, seed)
-    members = refit(problem, chosen, rows, seed=seed)
+    members, about_refit = refit(problem, chosen, rows, seed=seed, units=budget.refit_units)
     graph, inputs = write_graph(problem, members)
     trained = Trained(
         graph=graph,
@@ -69,57 +78,11 @@ def _search(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch:
         leaderboard=_leaderboard(results, chosen, metric),
         validation=_in_order_of(splits, validation),
         importance=importance(folds, chosen, loss, stream(seed, "training", "importance")),
-        decisions=(*told, *more, *not_tried, joined, *about_rows, *about_threshold),
+        decisions=(*told, *more, *not_tried, joined, *about_rows, *about_refit, *about_threshold),
         parity=0.0,
         history=history,
     )
     return _with_parity(trained, problem, members, data, splits)
-
-
-def _try_all(
-    trials: list[Trial], folds: Folds, judge: Judge, *, race: bool
-) -> tuple[list[Result], list[Decision], tuple[Mapping[str, Any], ...]]:
-    """Validate candidates in turn; in a race, further settings of a model that was far behind are left out."""
-    results: list[Result] = []
-    behind: list[str] = []
-    history: list[dict[str, Any]] = []
-    for number, trial in enumerate(trials):
-        _tell_progress(judge, number, len(trials), trial.name)
-        if race and is_behind(trial, results):
-            behind.append(trial.name)
-            continue
-        result = validate(trial, folds, judge.loss)
-        event = {
-            "stage": "training",
-            "event": "candidate",
-            "name": trial.name,
-            "model": trial.model.name,
-            "metric": judge.metric,
-            "score": as_score(judge.metric, result.loss),
-            "best": all(result.loss < other.loss for other in results),
-        }
-        results.append(result)
-        history.append(event)
-        judge.watch({**event, "fit_s": round(result.fit_s, 3)})
-    _tell_progress(judge, len(trials), len(trials), "all compared")
-    told = []
-    if behind:
-        reason = "the same model with its first settings was far behind the best"
-        told.append(Decision("training", "not tried", ", ".join(behind), reason))
-    return results, told, tuple(history)
-
-
-def is_behind(trial: Trial, results: Sequence[Result]) -> bool:
-    """Whether a model has been tried and gained less than `LEAST_SKILL` of the best one's gain on the baseline."""
-    own = [result.loss for result in results if result.trial.model.name == trial.model.name]
-    if not own:
-        return False
-    baseline, best = results[0].loss, min(result.loss for result in results)
-    return baseline - min(own) < LEAST_SKILL * (baseline - best)
-
-
-def _tell_progress(judge: Judge, done: int, total: int, text: str) -> None:
-    judge.watch({"stage": "training", "event": "progress", "done": done, "total": total, "text": text})
 
 
 def _join(

@@ -15,6 +15,7 @@ from modelwright.core.data import ROW_ID, Dataset, Decision
 from modelwright.core.errors import UserError
 from modelwright.core.rng import stream_seed
 from modelwright.core.values import Candidate, Splits, Trained, Watch
+from modelwright.training.budget import name_of_budget
 from modelwright.training.loop.fit import Fit
 from modelwright.training.loop.order import n_steps_of
 from modelwright.training.loop.spec import LoopSpec
@@ -146,7 +147,9 @@ def _designed(
     network = networks.build(spec, prepared.inputs, prepared.tasks, seed=seed, n_rows=n_rows)
     _set_scales(network, prepared)
     work = work_of(network, [_first(source) for source in prepared.fit.inputs])
-    loop, told = plan_loop(task.deep, n_rows, work, task.spec.budget, patient=patient, about=_about(prepared))
+    loop, told = plan_loop(
+        task.deep, n_rows, work, name_of_budget(task.spec.budget), patient=patient, about=_about(prepared)
+    )
     network.work_per_step = FORWARD_AND_BACK * work * loop.batch_size
     return network, loop, told
 
