@@ -80,6 +80,14 @@ class Parameter(Spec):
         return self.low, self.high
 
     @property
+    def logarithms(self) -> tuple[float, float]:
+        """Where a range of factors begins and ends; of whole numbers half a step outside, so that the ends are as
+        likely as the others."""
+        low, high = self._ends
+        margin = 0.5 if self.integer else 0.0
+        return math.log(max(low - margin, low / 2)), math.log(high + margin)
+
+    @property
     def _step(self) -> float | None:
         return self.step if self.step is not None else 1.0 if self.integer else None
 
@@ -91,8 +99,7 @@ class Parameter(Spec):
             return self.choices[min(len(self.choices) - 1, int(share * len(self.choices)))]
         low, high = self._ends
         if self.log:
-            margin = 0.5 if self.integer else 0.0  # so that the ends are as likely as the others
-            first, last = math.log(max(low - margin, low / 2)), math.log(high + margin)
+            first, last = self.logarithms
             value = math.exp(first + share * (last - first))
             return int(min(high, max(low, round(value)))) if self.integer else self._tidy(value)
         if n_values is not None:
@@ -107,8 +114,7 @@ class Parameter(Spec):
             return float((self.choices.index(value) + 0.5) / len(self.choices))
         low, high = self._ends
         if self.log:
-            margin = 0.5 if self.integer else 0.0
-            first, last = math.log(max(low - margin, low / 2)), math.log(high + margin)
+            first, last = self.logarithms
             return float((math.log(value) - first) / (last - first))
         if n_values is not None:
             return float((round((value - low) / (self._step or 1.0)) + 0.5) / n_values)

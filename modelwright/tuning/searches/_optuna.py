@@ -52,11 +52,6 @@ def _asked(trial: Any, name: str, one: Parameter) -> Any:
     return trial.suggest_float(name, low, high, log=one.log, step=step)
 
 
-def flat(space: Space) -> Space:
-    """The same parameters without conditions."""
-    return Space({name: one.but(when={}) for name, one in space.parameters.items()})
-
-
 def _distribution(one: Parameter) -> Any:
     """As Optuna says it; choices by their place, for they may be of any kind."""
     import optuna
