@@ -43,6 +43,7 @@ From a raw table to a served model that stays healthy.
   wright show NAME                       a run, model or package as a page; --changes for what was cleaned
   wright clean data.csv                  find and mend wrong cells, with a report; every change can be taken back
   wright explain NAME rows.csv           why each row was answered so, by column; what matters over all, as a page
+  wright audit NAME --protected sex,race how groups are treated: rates, gaps, intervals; what a remedy wins and costs
   wright profile data.csv --target y     what the data is like before training: columns, leaks, repeats, what to do
   wright match left.csv right.csv        the rows that are the same thing, doubtful ones on a page
   wright impute data.csv --draws 10      gaps filled from the other columns, with how surely; draws to pool
@@ -411,6 +412,12 @@ def _explain(arguments: list[str], terminal: Terminal) -> None:
     explain_command(arguments, terminal, _parser)
 
 
+def _audit(arguments: list[str], terminal: Terminal) -> None:
+    from modelwright.audited import audit_command
+
+    audit_command(arguments, terminal, _parser)
+
+
 def _package_path(options: argparse.Namespace) -> Path:
     """The file of a package: a path as it is, a name through the store."""
     if options.name.endswith(".wright") or Path(options.name).is_file():
@@ -508,6 +515,7 @@ COMMANDS: dict[str, Callable[[list[str], Terminal], None]] = {
     "match": _match,
     "predict": _predict,
     "explain": _explain,
+    "audit": _audit,
     **{
         name: _operate(name)
         for name in (

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwright.core.errors import UserError, nearest
+from modelwright.asked import open_package, rows_of_run
+from modelwright.core.errors import UserError
 from modelwright.core.store import Store, write_atomically
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def _parser(parser: Parser) -> argparse.ArgumentParser:
     fields = ExplainSpec.model_fields
     made = parser(
         "explain", "Why a package answers rows as it does: what each column added to each answer (Shapley values), "
-        "what matters over all rows, what the answer would be with other values, and what would have to change for another "
+        "what matters over all rows, what the answer would be with other values, and what would have to change for "
+        "another "
         "answer. Answers are held against training rows: those of the run, if NAME is one.",
         "wright explain income rows.csv", "wright explain income rows.csv -o reasons.csv",
         "wright explain income.wright rows.csv --background train.csv --scale log_odds -o why.json",
@@ -101,33 +103,6 @@ def explain_rows(options: argparse.Namespace, store: Store, terminal: Terminal) 
         model, table, background=background, truth=truth, spec=ExplainSpec.parse(given, where="explain"),
         told_background=told, seed=options.seed, watch=terminal.watch,
     )  # fmt: skip
-
-
-def open_package(name: str, store: Store) -> tuple[Model, str | None]:
-    """A package by its file or its name, and the id of the run that made it, if the store has it."""
-    from modelwright_runtime import load
-
-    if name.endswith(".wright") or Path(name).is_file():
-        model = load(name)
-        named = store.named("packages", model.name) or {}
-        return model, named.get("run") if named.get("file") == model.facts["digest"] else None
-    pointer = store.named("packages", name)
-    if pointer is None:
-        raise UserError(
-            "cli.package", f"there is no package {name!r} in {store.root}.",
-            hint=nearest(name, store.names("packages")),
-        )  # fmt: skip
-    return load(store.path(pointer["file"])), pointer["run"]
-
-
-def rows_of_run(store: Store, run: str) -> tuple[Dataset, Dataset]:
-    """The typed rows that a run trained on, and those it held out."""
-    from modelwright.lifecycle import load_run, value_of
-
-    stages = {record.stage for record in load_run(store, run).stages}
-    kept = value_of(store, run, "sequences/window" if "sequences/window" in stages else "cleaning/clean").kept
-    splits = value_of(store, run, "splitting/split")
-    return kept.take(splits.train), kept.take(splits.test)
 
 
 def _known(

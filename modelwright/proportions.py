@@ -13,8 +13,8 @@ Z = 1.959963984540054
 POWER_Z = 0.8416212335729143
 
 
-def wilson(hits: Any, n_rows: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The 95 % interval of shares (Wilson 1927), element by element.
+def wilson(hits: Any, n_rows: Any, z: float = Z) -> tuple[np.ndarray, np.ndarray]:
+    """The interval of shares (Wilson 1927), element by element; `z` is a normal quantile, that of 95 % if not said.
 
     >>> low, high = wilson(5, 50)
     >>> round(float(low), 3), round(float(high), 3)
@@ -24,8 +24,8 @@ def wilson(hits: Any, n_rows: Any) -> tuple[np.ndarray, np.ndarray]:
 
     n = np.maximum(np.asarray(n_rows, dtype=float), 1e-12)
     share = np.asarray(hits, dtype=float) / n
-    middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _WORDS = {
     "collection": "collect", "cleaning": "clean", "sequences": "window", "splitting": "split", "tuning": "tune",
     "training": "train", "evaluation": "evaluate", "packaging": "package", "explanation": "explain",
+    "fairness": "audit",
 }  # fmt: skip
 
 _LOOP = ("step", "validation", "resumed", "verdict")

@@ -265,7 +265,7 @@ def _shares(case: _Case, spec: ExplainSpec, seed: int, watch: Watch) -> dict[str
     ground_answers = mixer.answers(ground)
     base, values, errors, n_asked = np.empty(n), np.empty((n, m)), np.empty((n, m)), 0
     in_play = [mixer.differs(sample, place, ground) for place in range(n)]
-    exact = m <= MOST_EXACT_COLUMNS and sum(map(n_exact, in_play)) <= 2 * spec.evaluations
+    exact = m <= MOST_EXACT_COLUMNS and sum(map(n_exact, in_play)) <= spec.evaluations // 2
     for place in range(n):
 
         def value(places: np.ndarray, taken: np.ndarray, row: int = place) -> np.ndarray:

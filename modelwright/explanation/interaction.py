@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from modelwright.explanation.mixing import Mixer, Sample
     from modelwright.explanation.outcome import Outcome
 
-N_ROWS = 40
+N_ROWS = 30
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Together:
 
 
 def together(mixer: Mixer, outcome: Outcome, places: Sequence[int], rows: Sample) -> tuple[Together, ...]:
-    """Friedman's H squared for each two of these columns, on at most 40 rows, the strongest (by `size`) first.
+    """Friedman's H squared for each two of these columns, on at most 30 rows, the strongest (by `size`) first.
 
-    A hint, no measurement: on few rows, and where columns go together, H is too large. Cost: 1,600 answers for each
+    A hint, no measurement: on few rows, and where columns go together, H is too large. Cost: 900 answers for each
     column and each two.
 
     Reference: Friedman and Popescu (2008), "Predictive learning via rule ensembles", section 8.1.

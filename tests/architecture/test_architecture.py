@@ -30,6 +30,7 @@ STAGES = (
     "training",
     "evaluation",
     "explanation",
+    "fairness",
     "packaging",
     "monitoring",
     "tracking",

@@ -1,0 +1,1 @@
+"""Groups treated alike: remedies that a recipe asks for with `train: {fair: ...}`."""
