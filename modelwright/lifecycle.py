@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 BUILDS_ON = {
     "training": (
         "features", "models", "networks", "encoders", "trunks", "heads", "losses", "optimizers", "schedules",
-        "augmentation", "doctor",
+        "augmentation", "doctor", "fairness",
     ),
     "tuning": ("searches", "pruners", "features", "models", "networks", "encoders", "trunks", "heads", "losses",
                "optimizers", "schedules", "augmentation"),

@@ -265,6 +265,8 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "page": Entry("modelwright.evaluation.report:report_page", 2),
         "measures": Entry("modelwright.evaluation.catalogue:measures_of"),
     },
+    "explanation": {"explain": Entry("modelwright.explanation.base:explain")},
+    "fairness": {"audit": Entry("modelwright.fairness.base:audit")},
     "monitoring": {
         "profile": Entry("modelwright.monitoring.reference:profile"),
         "compare": Entry("modelwright.monitoring.base:compare"),

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from modelwright.core.spec import Spec
 from modelwright.training.budget import check_budget
+from modelwright.training.fair.spec import FairSpec
 from modelwright.training.network.spec import DeepSpec
 
 if TYPE_CHECKING:
@@ -75,6 +76,9 @@ class TrainSpec(Spec):
         description="probability at which a binary model says yes, or score from which boxes are told; auto is 0.5, or "
         "the best F1 of a rare class or of boxes",
     )
+    fair: FairSpec | None = Field(
+        default=None, description="treat groups alike: {by: [sex], method: weights}, or thresholds with a goal"
+    )
 
     @field_validator("budget")
     @classmethod
@@ -108,7 +112,8 @@ def train(
     bytes twice. Cost with the standard budget: about 10 s for 1,000 rows of 20 columns on two cores.
 
     Raises `UserError`: `train.target`, `train.task`, `train.single_class`, `train.identifier`,
-    `train.features`, `train.weight`, `train.class_weight`, `train.metric`; and those of features and models.
+    `train.features`, `train.weight`, `train.class_weight`, `train.metric`, `train.fair`; and those of features and
+    models.
 
     Reference: Caruana et al. (2004), "Ensemble selection from libraries of models".
 
@@ -123,6 +128,6 @@ def train(
     >>> trained.task.classes, trained.predict(data.take([0, 55])).round().tolist()
     (('high', 'low'), [[0.0, 1.0], [1.0, 0.0]])
     """
-    from modelwright.training.route import train_by
+    from modelwright.training.fair.base import train_fair
 
-    return train_by(data, splits, spec, seed=seed, watch=watch or (lambda event: None), folder=folder)
+    return train_fair(data, splits, spec, seed=seed, watch=watch or (lambda event: None), folder=folder)
