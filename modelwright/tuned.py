@@ -284,8 +284,10 @@ def _tuned(
 def _study(budget: StudySpec, space: Space, name: str) -> str:
     """The name of a journal: the same for a larger number of trials, which then goes on from there. Half a digest: a
     whole one would be taken for a value that the store has to have."""
-    counted = budget.trials if budget.search == "grid" else 0
-    return digest_of([budget.but(trials=1, workers=1).to_plain(), counted, space.to_plain(), name])[:32]
+    counted = budget.trials if budget.searcher == "grid" else 0
+    return digest_of(
+        [budget.but(trials=1, workers=1, search=budget.searcher).to_plain(), counted, space.to_plain(), name]
+    )[:32]
 
 
 def _versions() -> list[Any]:
@@ -310,7 +312,7 @@ def _told(study: Study, spec: TuneSpec, model: str, metric: str, *, higher: bool
     ]  # fmt: skip
     plan = {} if surface is None or len(drawn) < 2 else plane(surface, *drawn[:2])
     return {
-        "model": model, "search": spec.search, "prune": spec.prune, "metric": metric, "higher": higher,
+        "model": model, "search": spec.searcher, "prune": spec.prune, "metric": metric, "higher": higher,
         "n_trials": study.n_trials, "space": study.space.to_plain(),
         "trials": [{**one, "score": score(one["loss"])} for one in study.to_plain()],
         "best": [
@@ -407,9 +409,9 @@ def plan_of(spec: TuneSpec, rows: Rows) -> tuple[str, list[Decision], TuneSpec]:
     for model in spec.model:
         space = space_of(spec, model, may_log=model != "network" and _may_log(rows))
         spaces[model] = space.to_plain()
-        n_known = len(known_of(spec, model, space)) if registry.get("searches", spec.search).starts else 0
-        n_trials = registry.get("searches", spec.search).size(space, spec.trials)
-        told.append(f"{model}: {n_trials} trials by {spec.search} over {len(space)} parameters")
+        n_known = len(known_of(spec, model, space)) if registry.get("searches", spec.searcher).starts else 0
+        n_trials = registry.get("searches", spec.searcher).size(space, spec.trials)
+        told.append(f"{model}: {n_trials} trials by {spec.searcher} over {len(space)} parameters")
         reason = "asked for" if spec.of("space", model) else "the model's own range"
         decisions += [
             Decision("tuning", f"{model}: {name}", told_of(one), reason) for name, one in spaces[model].items()

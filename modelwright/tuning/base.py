@@ -23,10 +23,16 @@ Objective = Callable[["Trial"], float]
 """A trial (the mapping of its settings, with `report`) in, a loss out: the lower the better."""
 
 
+MOST_OF_GP = 300
+
+
 class StudySpec(Spec):
     """How much is tried, and how the next settings are chosen."""
 
-    search: str = Field("tpe", description="how settings are chosen: tpe, gp, cmaes, qmc, random or grid")
+    search: str = Field(
+        "auto",
+        description="how settings are chosen: gp, tpe, cmaes, qmc, random, grid; auto: gp up to 300 trials, then tpe",
+    )
     trials: int = Field(40, ge=1, le=100_000, description="how many settings are tried; counted, never timed")
     prune: str = Field(
         "median",
@@ -43,12 +49,17 @@ class StudySpec(Spec):
     @field_validator("search")
     @classmethod
     def _known_search(cls, name: str) -> str:
-        return _known("searches", name)
+        return name if name == "auto" else _known("searches", name)
 
     @field_validator("prune")
     @classmethod
     def _known_pruner(cls, name: str) -> str:
         return name if name == "none" else _known("pruners", name)
+
+    @property
+    def searcher(self) -> str:
+        """The search in force: a Gaussian process finds the better settings until its thinking costs too much."""
+        return self.search if self.search != "auto" else "gp" if self.trials <= MOST_OF_GP else "tpe"
 
     @property
     def behind(self) -> int:
@@ -167,7 +178,8 @@ def tune(
     losses follow from, such as the data: a journal that has another name in it is refused.
 
     The same space, budget, seed and lag give the same trials, whatever the number of workers or the order in which
-    they finish. Cost beside the objective: about 1 ms a trial for random, grid and qmc, 15 ms for TPE, 0.5 s for GP.
+    they finish. Cost beside the objective: about 1 ms a trial for random, grid and qmc, 5 to 15 ms for TPE and CMA-ES,
+    30 to 500 ms for GP (the more trials, the more).
 
     Raises `UserError`: `tune.space`, `tune.grid`, `tune.start`, `tune.objective`, `tune.journal`, `tune.failed`,
     `optional.missing`; `SystemFault`: `tune.worker`, `tune.database`.

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from modelwright.tuning.study import Study, Tried
 
 LOOK_EVERY_S = 0.5
+MOST_IN_VAIN = 3
 
 
 def run(
@@ -94,21 +96,31 @@ class _Told:
 
 def _in_processes(objective: Objective, tuner: Tuner, journal: str | Path, told: _Told) -> None:
     context = multiprocessing.get_context("spawn")  # a fork would copy the locks of threads that it does not copy
-    given = (objective, tuner.space.to_plain(), tuner.spec.to_plain(), tuner.seed, (str(journal), tuner.name))
-    begun: list[tuple[BaseProcess, Connection]] = []
+    place = (str(journal), tuner.name)
+    given = (objective, tuner.space.to_plain(), tuner.spec.to_plain(), tuner.seed, place)
+    begun: list[_Worker] = []
+
+    def begin() -> _Worker:
+        ours, theirs = context.Pipe(duplex=False)
+        process: BaseProcess = context.Process(target=_worker, args=(theirs, *given), daemon=True)
+        _start(process)
+        theirs.close()
+        begun.append(_Worker(process, ours))
+        return begun[-1]
+
     try:
-        for _ in range(tuner.spec.workers):
-            ours, theirs = context.Pipe(duplex=False)
-            process: BaseProcess = context.Process(target=_worker, args=(theirs, *given), daemon=True)
-            _start(process)
-            theirs.close()
-            begun.append((process, ours))
-        _follow(begun, tuner, told)
+        _follow([begin() for _ in range(tuner.spec.workers)], begin, tuner, told)
     finally:
-        for process, ours in begun:
-            process.terminate()
-            process.join()
-            ours.close()
+        for one in begun:
+            one.process.terminate()
+            one.process.join()
+            one.says.close()
+
+
+@dataclass(frozen=True)
+class _Worker:
+    process: BaseProcess
+    says: Connection
 
 
 def _start(process: BaseProcess) -> None:
@@ -121,32 +133,46 @@ def _start(process: BaseProcess) -> None:
         ) from problem  # fmt: skip
 
 
-def _follow(begun: list[tuple[BaseProcess, Connection]], tuner: Tuner, told: _Told) -> None:
-    """Tell trials as they end; where a process fails, say why and end the others."""
-    left = dict(enumerate(begun))
+def _follow(left: list[_Worker], begin: Callable[[], _Worker], tuner: Tuner, told: _Told) -> None:
+    """Tell trials as they end. A process that is ended from outside is replaced, until too many in a row have not come
+    to begin a trial."""
+    n_begun, n_in_vain = -1, 0
     while left:
-        wait([process.sentinel for process, _ in left.values()], timeout=LOOK_EVERY_S)
+        wait([one.process.sentinel for one in left], timeout=LOOK_EVERY_S)
         told.tell(tuner.look())
-        for place, (process, ours) in list(left.items()):
-            if process.is_alive():
-                continue
-            del left[place]
-            if process.exitcode:
-                raise _fault(process.exitcode, ours, tuner)
+        for one in [one for one in left if not one.process.is_alive()]:
+            left.remove(one)
+            code = one.process.exitcode or 0
+            if code < 0:
+                n_begun, n_in_vain = tuner.n_begun, n_in_vain + 1 if tuner.n_begun == n_begun else 0
+            if code > 0 or n_in_vain > MOST_IN_VAIN * tuner.spec.workers:
+                raise _fault(code, one.says)
+            if code < 0:
+                text = f"a worker was ended by signal {-code}; another takes its place"
+                told.watch({"stage": "tuning", "event": "note", "text": text})
+                left.append(begin())
 
 
-def _fault(code: int, ours: Connection, tuner: Tuner) -> WrightError:
-    if ours.poll():
-        kind, plain = ours.recv()
+def _fault(code: int, says: Connection) -> WrightError:
+    said = _said(says)
+    if said is not None:
+        kind, plain = said
         made: WrightError = {"user": UserError, "system": SystemFault}[kind](**plain)
         return made
-    running = ", ".join(str(one.number) for one in tuner.study.trials if one.state == "running")
-    how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+    how = f"was ended by signal {-code}, as others before" if code < 0 else "failed; its traceback is above"
     return SystemFault(
-        "tune.worker",
-        f"a worker {how}; running then: {f'trial {running}' if running else 'none'}.",
+        "tune.worker", f"a worker {how}.",
         hint="the same command goes on from what is finished; if it was memory, use fewer workers",
-    )
+    )  # fmt: skip
+
+
+def _said(says: Connection) -> tuple[str, dict[str, str]] | None:
+    """The error that a process told before it ended, if it did."""
+    try:
+        found: tuple[str, dict[str, str]] = says.recv()
+    except EOFError:
+        return None
+    return found
 
 
 def _worker(

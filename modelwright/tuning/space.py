@@ -156,6 +156,9 @@ class Parameter(Spec):
         return tuple(dict.fromkeys(self.at(first + (last - first) * place / (n - 1)) for place in range(n)))
 
     def _tidy(self, value: float) -> float:
+        for end in self._ends:
+            if math.isclose(value, end, rel_tol=1e-9, abs_tol=1e-12):
+                return end
         low, high = self._ends
         return min(high, max(low, float(f"{value:.{FIGURES}g}")))
 
@@ -211,6 +214,14 @@ class Space:
             if parent not in settings or settings[parent] not in _alternatives(wanted):
                 return False
         return True
+
+    def conditions(self, name: str) -> dict[str, list[int]]:
+        """The parents of a parameter, and at which of their choices, by place, it is in force."""
+        return {
+            parent: [place for place, choice in enumerate(self.parameters[parent].choices or ())
+                     if choice in _alternatives(wanted)]
+            for parent, wanted in self.parameters[name].when.items()
+        }  # fmt: skip
 
     def at(self, point: Sequence[float]) -> Settings:
         """Settings at a point of the unit cube, one share for each parameter, those that are not in force too."""

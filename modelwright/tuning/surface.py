@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from modelwright.tuning.space import Space
 
 FEWEST_TRIALS = 8
-N_POINTS = 512
+N_POINTS = 256
 N_STEPS, N_CELLS = 24, 12
 """Places along a curve, and along each side of a map."""
 
@@ -41,12 +41,17 @@ class Surface:
         drawn = qmc.Sobol(len(self.space), rng=stream(0, "tuning", "surface")).random(N_POINTS)
         return np.array([self.space.place(self.space.at(point)) for point in drawn])
 
-    def along(self, fixed: Mapping[int, float]) -> float:
-        """The mean loss over the space with some parameters held at a share of their way."""
-        points = self.points.copy()
-        for column, share in fixed.items():
-            points[:, column] = share
-        return float(self.forest.predict(points).mean())
+    def along(self, held: Sequence[Mapping[int, float]]) -> list[float]:
+        """The mean loss over the space for each way of holding some parameters at a share of their way."""
+        import numpy as np
+
+        asked = np.tile(self.points, (len(held), 1, 1))
+        for place, fixed in enumerate(held):
+            for column, share in fixed.items():
+                asked[place, :, column] = share
+        answers = self.forest.predict(asked.reshape(-1, asked.shape[2]))
+        means: list[float] = answers.reshape(len(held), -1).mean(axis=1).tolist()
+        return means
 
 
 def surface_of(space: Space, trials: Sequence[Tried]) -> Surface | None:
@@ -65,7 +70,7 @@ def surface_of(space: Space, trials: Sequence[Tried]) -> Surface | None:
     losses = losses.clip(max=max(high + 1.5 * (high - low), np.median(losses))) if high > low else losses
     points = np.array([space.place(one.settings) for one, _ in known])
     seed = stream_seed(0, "tuning", "forest") % 2**31
-    forest = ExtraTreesRegressor(n_estimators=100, min_samples_leaf=2, random_state=seed).fit(points, losses)
+    forest = ExtraTreesRegressor(n_estimators=64, min_samples_leaf=2, random_state=seed).fit(points, losses)
     return Surface(space, forest)
 
 
@@ -93,7 +98,7 @@ def importance_on(surface: Surface) -> dict[str, float]:
     total = float(surface.forest.predict(surface.points).var())
     shares = {}
     for column, name in enumerate(surface.space.parameters):
-        means = [surface.along({column: share}) for share in places(surface.space, name, N_STEPS)]
+        means = surface.along([{column: share} for share in places(surface.space, name, N_STEPS)])
         shares[name] = float(np.var(means)) / total if total > 0 else 0.0
     return dict(sorted(shares.items(), key=lambda pair: (-pair[1], pair[0])))
 
@@ -101,7 +106,9 @@ def importance_on(surface: Surface) -> dict[str, float]:
 def curve(surface: Surface, name: str) -> list[tuple[Any, float]]:
     """The mean loss along one parameter: pairs of value and loss."""
     column, one = list(surface.space.parameters).index(name), surface.space.parameters[name]
-    return [(one.at(share), surface.along({column: share})) for share in places(surface.space, name, N_STEPS)]
+    shares = places(surface.space, name, N_STEPS)
+    losses = surface.along([{column: share} for share in shares])
+    return [(one.at(share), loss) for share, loss in zip(shares, losses, strict=True)]
 
 
 def plane(surface: Surface, x: str, y: str) -> dict[str, Any]:
@@ -109,7 +116,8 @@ def plane(surface: Surface, x: str, y: str) -> dict[str, Any]:
     names = list(surface.space.parameters)
     across, up = (places(surface.space, name, N_CELLS) for name in (x, y))
     first, second = names.index(x), names.index(y)
-    losses = [[surface.along({first: left, second: high}) for left in across] for high in up]
+    flat = surface.along([{first: left, second: high} for high in up for left in across])
+    losses = [flat[start : start + len(across)] for start in range(0, len(flat), len(across))]
     parameters = surface.space.parameters
     return {"x": [parameters[x].at(s) for s in across], "y": [parameters[y].at(s) for s in up], "loss": losses}
 

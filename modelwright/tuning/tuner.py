@@ -72,7 +72,7 @@ class Tuner:
     ) -> None:  # fmt: skip
         self.space = space if isinstance(space, Space) else Space.parse(space)
         self.spec, self.seed, self.name = spec, seed, name
-        self.search: Search = registry.get("searches", spec.search)
+        self.search: Search = registry.get("searches", spec.searcher)
         self.pruner: Pruner | None = None if spec.prune == "none" else registry.get("pruners", spec.prune)
         self.start = first_settings(self.space, spec.start)[: spec.trials] if self.search.starts else []
         self.n_trials = self.search.size(self.space, spec.trials)
@@ -105,6 +105,11 @@ class Tuner:
         trials = tuple(self._tried[number] for number in sorted(self._tried))
         return Study(space=self.space, trials=trials, n_trials=self.n_trials)
 
+    @property
+    def n_begun(self) -> int:
+        """How often trials were begun so far, those included that were begun again."""
+        return sum(self._n_begun.values())
+
     def look(self) -> Study:
         """What was tried so far, by all who work on it."""
         with self.journal.locked():
@@ -112,7 +117,8 @@ class Tuner:
         return self.study
 
     def ask(self) -> Trial | None:
-        """The next trial; None when there is nothing left to begin. Waits for results that its settings follow from.
+        """The next trial; None when there is nothing left to begin. Waits for results that its settings follow from,
+        and in the end for the trials of others.
 
         A trial whose process is gone is given out again with the same settings.
         """
@@ -120,14 +126,15 @@ class Tuner:
         while True:
             with self.journal.locked():
                 self._sync()
-                number = self._left_behind()
-                if number is None and len(self._tried) >= self.n_trials:
-                    return None
-                if number is None and not self._missing(len(self._tried)):
-                    number = len(self._tried)
+                number, n_tried = self._left_behind(), len(self._tried)
                 if number is not None:
                     return self._begin(number)
-                self._check_waiting(len(self._tried))
+                if n_tried < self.n_trials and not self._missing(n_tried):
+                    return self._begin(n_tried)
+                if n_tried < self.n_trials:
+                    self._check_waiting(n_tried)
+                elif all(worker == self.journal.worker for worker in self._by.values()):
+                    return None
             time.sleep(wait)
             wait = min(2 * wait, WAITS_S[1])
 
@@ -256,11 +263,11 @@ class Tuner:
 
 def identity_of(space: Space, spec: StudySpec, seed: int, name: str) -> str:
     """What tells one study from another: all that its trials follow from, but not how many there are to be."""
-    search = registry.entry("searches", spec.search)
-    counted = spec.trials if spec.search == "grid" else None
+    search = registry.entry("searches", spec.searcher)
+    counted = spec.trials if spec.searcher == "grid" else None
     said = [
         space.to_plain(),
-        spec.search,
+        spec.searcher,
         search.version,
         spec.prune,
         list(spec.start),

@@ -114,8 +114,6 @@ def snapped(space: Space, points: np.ndarray) -> np.ndarray:
     """
     import numpy as np
 
-    if space.is_conditional:
-        return np.array([space.place(space.at(point)) for point in points.tolist()])
     made = points.clip(0.0, 1.0)
     for column, one in enumerate(space.parameters.values()):
         if one.n_values is None:
@@ -126,6 +124,14 @@ def snapped(space: Space, points: np.ndarray) -> np.ndarray:
             made[:, column] = (np.log(whole) - first) / (last - first)
         else:
             made[:, column] = (np.floor(made[:, column] * one.n_values).clip(max=one.n_values - 1) + 0.5) / one.n_values
+    active: dict[str, np.ndarray] = {}
+    for column, name in enumerate(space.parameters):
+        active[name] = np.ones(len(made), dtype=bool)
+        for parent, places in space.conditions(name).items():
+            n_choices = space.parameters[parent].n_values or 1
+            chosen = (made[:, list(space.parameters).index(parent)] * n_choices).astype(int)
+            active[name] &= active[parent] & np.isin(chosen, places)
+        made[~active[name], column] = 0.5
     return made
 
 
