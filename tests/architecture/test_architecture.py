@@ -25,6 +25,7 @@ STAGES = (
     "labelling",
     "sequences",
     "splitting",
+    "tuning",
     "features",
     "models",
     "training",

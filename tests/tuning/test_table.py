@@ -21,9 +21,9 @@ from modelwright.training.cross import Folds, validate
 from modelwright.training.losses import choose_metric
 from modelwright.training.portfolio import _asked
 from modelwright.training.problem import read_problem
-from modelwright.training.scoring import Scoring
+from modelwright.training.scoring import Scoring, network_loss
 from modelwright.tuned import LOG, known_of, shown, space_of, with_network
-from modelwright.tuning import TuneSpec
+from modelwright.tuning import StudySpec, TuneSpec, tune
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_the_written_out_recipe_goes_on_with_the_same_trials(sugar: Path, tmp_pa
 
 
 def test_two_workers_make_the_same_package(sugar: Path, tmp_path: Path) -> None:
-    asked = recipe(sugar, trials=6, search="random", lag=4)
+    asked = recipe(sugar, trials=4, search="random", lag=4)
     digests = []
     for workers in (1, 2):
         store = Store.open(tmp_path / str(workers))
@@ -151,22 +151,25 @@ def test_two_workers_make_the_same_package(sugar: Path, tmp_path: Path) -> None:
     assert digests[0] == digests[1]
 
 
-def test_a_network_is_tuned(sugar: Path, tmp_path: Path) -> None:
+def test_a_network_is_tuned_and_stops_on_the_way() -> None:
     pytest.importorskip("torch")
-    pl.read_csv(sugar).head(120).write_csv(tmp_path / "d.csv")
-    space = {
-        "loop.optimizer.adamw.learning_rate": {"low": 1e-5, "high": 0.03, "log": True},
-        "loop.batch_size": [16, 32],
-    }
-    asked = recipe(tmp_path / "d.csv", model="network", trials=3, search="qmc", space=space, known=False)
-    asked = asked.but(train={"budget": "quick", "network": {"loop": {"epochs": 2}}})
-    record = run(asked, store=tmp_path / "s")
-    (told,) = value_of(Store.open(tmp_path / "s"), "d")["models"]
-    best = told["best"][0]["settings"]
-    settings = next(s.facts["leaderboard"][0] for s in record.stages if s.stage == "training/train")["settings"]
-    rate = best["loop.optimizer.adamw.learning_rate"]
-    assert settings["loop"]["optimizer"]["settings"]["learning_rate"] == rate
-    assert settings["loop"]["batch_size"] == best["loop.batch_size"] and len(told["trials"]) == 3
+    data = made_table(90, "binary")
+    sets, base = split(data), TrainSpec(network={"loop": {"epochs": 1}, "network": {"width": 8}})  # type: ignore[arg-type]
+    space = {"loop.optimizer.adamw.learning_rate": {"low": 1e-6, "high": 0.03, "log": True}, "loop.batch_size": [8, 32]}
+    checked = space_of(TuneSpec(model="network", space=space), "network")
+    spec = StudySpec(search="qmc", trials=3, start=({"loop.optimizer.adamw.learning_rate": 1e-6},))
+    heard: list[float] = []
+
+    def objective(trial: Any) -> float:
+        def report(loss: float) -> bool:
+            heard.append(loss)
+            return trial.number == 2
+
+        return network_loss(data, sets, with_network(base, trial), seed=0, report=report)
+
+    study = tune(objective, checked, spec)
+    assert study.best.number != 0 and len(heard) == 4 + 4 + 1
+    assert study.trials[2].loss == heard[-1]
 
 
 # Spaces of models -----------------------------------------------------------------------------------------------------
