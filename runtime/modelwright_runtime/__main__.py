@@ -176,12 +176,15 @@ def _show(options: argparse.Namespace) -> None:
 
 def describe(model: Model) -> str:
     """A package as a readable page."""
+    from modelwright_runtime.beside import schema_beside
+
     task = model.signature.task
     lines = [f"{model.name}: {task.kind} of {task.target}"]
-    for one in (task, *model.signature.more_tasks):
+    for one in model.signature.tasks:
         lines += [f"and {one.kind} of {one.target}"] if one is not task else []
         lines += [f"classes: {', '.join(one.classes)}"] if one.classes else []
         lines += [f"horizon: {one.horizon} steps"] if one.horizon else []
+        lines += [f"says also {name}: {about['description']}" for name, about in schema_beside(one).items()]
     if task.kind == "binary":
         lines.append(f"says {task.classes[1]!r} from probability {model.signature.threshold:g}")
     kinds = {reading.column: reading.kind for reading in model.signature.readings}

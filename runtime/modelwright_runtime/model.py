@@ -12,6 +12,7 @@ import numpy as np
 from modelwright_runtime.archive import parse_json, read_archive
 from modelwright_runtime.array_cells import ArrayCells, Missing
 from modelwright_runtime.arrays import n_cells_at_work, rows_at_once
+from modelwright_runtime.beside import told_beside
 from modelwright_runtime.cells import CategoryCells, Note, Notes, NumberCells, QuickNumbers, column_of, is_table
 from modelwright_runtime.engine import ENGINE_ERRORS, n_cores, open_session
 from modelwright_runtime.errors import SystemFault, UserError
@@ -71,7 +72,7 @@ class Model:
         whole = [column for column in inputs if readings[column].kind in ("image", "audio", "series")]
         self._needs_some = tuple(whole) if len(whole) == len(inputs) else ()
         self._lists = frozenset(column for column in whole if readings[column].kind == "series")
-        self._tasks = (signature.task, *signature.more_tasks)
+        self._tasks, self._beside = signature.tasks, signature.beside
         self.kinds: dict[str, str] = {column: readings[column].kind for column in self.columns}
         self._known = frozenset(self.columns)
         self.plain_numbers = bool(self.columns) and set(self.kinds.values()) == {"number"} and self._groups is None
@@ -111,17 +112,21 @@ class Model:
         `rows.unknown_column` or `rows.answer` (none is finite), naming row and column. Cost: 0.05 ms for one row.
         """
         notes = Notes(strict)
-        first, *others = answers = self._ask(rows, notes, self._kept)
+        answers = self._ask(rows, notes, self._kept)
         if strict:
             check_finite(answers)
         threshold = self.signature.threshold if self._groups is None else self.thresholds(rows, notes)
-        told = (notes.kept, notes.n_more)
-        if not others:
-            return _told(self.signature.task, first, threshold, told)
-        more = zip(self.signature.more_tasks, others, strict=True)
-        return _told(
-            self.signature.task, first, threshold, told, tuple(_told(task, answer, 0.5) for task, answer in more)
+        warned = (notes.kept, notes.n_more)
+        if len(answers) == 1:
+            return _told(self._tasks[0], answers[0], threshold, warned=warned)
+        numbers = {task.target: one for task, one in zip(self._beside, answers[len(self._tasks) :], strict=True)}
+        more = tuple(
+            _told(task, answers[place], self.signature.threshold_at(place), numbers.get(task.target))
+            for place, task in enumerate(self._tasks)
+            if place
         )
+        first = self._tasks[0]
+        return _told(first, answers[0], threshold, numbers.get(first.target), warned=warned, more=more)
 
     def thresholds(self, rows: Any, notes: Notes | None = None) -> float | np.ndarray:
         """From which probability on rows are told `classes[1]`: one for all, or float64 (n,) where groups differ."""
@@ -163,7 +168,8 @@ class Model:
         return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True)))
 
     def answers(self, rows: Any) -> tuple[np.ndarray, ...]:
-        """What the graph answers to raw rows (see `Task`): for `signature.task`, then for each of `more_tasks`."""
+        """What the graph answers to raw rows (see `Task`): for `signature.task`, then for each of `more_tasks`, then
+        the numbers beside them."""
         return self._ask(rows, Notes(), _as_they_are)
 
     def _ask(self, rows: Any, notes: Notes, keep: Keep) -> tuple[np.ndarray, ...]:
@@ -180,13 +186,13 @@ class Model:
         from modelwright_runtime.pictures import boxes, masks
 
         settings, kept = self._picture.settings, []
-        for task, answer in zip(self._tasks, answers, strict=True):
+        for task, answer in zip(self._tasks, answers, strict=False):
             if task.kind == "detection":
                 answer = boxes(answer, task, sizes, settings, score=self._threshold(task))
             elif task.kind == "segmentation":
                 answer = masks(answer, task, sizes, settings)
             kept.append(answer)
-        return tuple(kept)
+        return (*kept, *answers[len(kept) :])
 
     def _threshold(self, task: Task) -> float:
         return self.signature.threshold if task is self.signature.task else 0.5
@@ -354,7 +360,8 @@ class Model:
 
     def _run(self, feeds: Feeds, n_rows: int) -> tuple[np.ndarray, ...]:
         if not n_rows:
-            return tuple(_empty(task) for task in self._tasks)
+            beside = (np.empty((0, len(task.columns)), dtype=np.float64) for task in self._beside)
+            return (*map(_empty, self._tasks), *beside)
         session = self._single
         if n_rows > self._few_rows:
             if self._many is None:
@@ -364,11 +371,15 @@ class Model:
             answers: list[np.ndarray] = session.run(None, feeds)
         except ENGINE_ERRORS as problem:
             raise SystemFault("model.run", f"the graph failed on these rows: {_first_line(problem)}.") from None
-        if len(answers) != len(self._tasks):
-            raise SystemFault("model.run", f"the graph gave {len(answers)} answers where {len(self._tasks)} were due.")
-        for task, answer in zip(self._tasks, answers, strict=True):
+        n_due = len(self._tasks) + len(self._beside)
+        if len(answers) != n_due:
+            raise SystemFault("model.run", f"the graph gave {len(answers)} answers where {n_due} were due.")
+        for task, answer in zip(self._tasks, answers, strict=False):
             if not _is_due(answer.shape, task, n_rows):
                 raise SystemFault("model.run", f"the graph gave shape {answer.shape} for {task.kind}.")
+        for task, answer in zip(self._beside, answers[len(self._tasks) :], strict=True):
+            if answer.shape != (n_rows, len(task.columns)):
+                raise SystemFault("model.run", f"the graph gave shape {answer.shape} beside {task.kind}.")
         return tuple(answers)
 
 
@@ -376,10 +387,12 @@ def _told(
     task: Task,
     answer: np.ndarray,
     threshold: float | np.ndarray,
+    numbers: np.ndarray | None = None,
+    *,
     warned: Warned = ((), 0),
     more: tuple[Predictions, ...] = (),
 ) -> Predictions:
-    """The answer to one task, with what is told of the whole call."""
+    """The answer to one task and the `numbers` beside it, with what is told of the whole call."""
     has_shares = task.is_classification or task.kind in ("multilabel", "clusters")
     has_bands = task.kind == "forecast" and answer.ndim == 3
     return Predictions(
@@ -393,6 +406,7 @@ def _told(
         levels=task.quantiles,
         more=more,
         named=named(task, answer, threshold) if task.kind in KINDS else (),
+        beside=told_beside(task, answer, numbers) if task.columns or task.sets else (),
     )
 
 
@@ -526,7 +540,7 @@ def replay(model: Model, golden: Any) -> float:
         raise UserError("package.golden", f"the golden rows cannot be replayed: {problem}.") from None
     if not len(rows) or [answer.shape for answer in wanted] != [answer.shape for answer in given]:
         return math.inf
-    tasks = (model.signature.task, *model.signature.more_tasks)
+    tasks = (*model.signature.tasks, *model.signature.beside)
     return max(
         largest_difference(there, due, relative=task.kind in ("regression", "forecast", "embedding"))
         for there, due, task in zip(given, wanted, tasks, strict=True)

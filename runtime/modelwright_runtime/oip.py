@@ -2,7 +2,8 @@
 
 A model takes one tensor for each of its columns, named as the column, of shape [n] or [n, 1] (series [n, steps]).
 A model of numbers alone takes one tensor of shape [n, columns] as well, in the order of its columns. Files are BYTES.
-It answers `prediction`, for classes `probabilities` [n, classes], for quantiles `quantiles` [n, steps, levels].
+It answers `prediction`, for classes `probabilities` [n, classes], for quantiles of a forecast `quantiles` [n, steps,
+levels], and each column beside the prediction (`q05`, `low`, `high`, `set` as JSON) by its name.
 
 Reference: https://github.com/kserve/open-inference-protocol (REST), and Triton's binary tensor data extension.
 """
@@ -19,6 +20,7 @@ import msgspec
 import numpy as np
 
 from modelwright_runtime.batching import Told
+from modelwright_runtime.beside import schema_beside
 from modelwright_runtime.http import Response
 from modelwright_runtime.model import Model
 from modelwright_runtime.predictions import Predictions
@@ -287,7 +289,7 @@ def outputs(
     found: list[tuple[str, str, Any]] = []
     for one in (told, *told.more):
         first = f"{one.target}_" if told.more else ""
-        own = one.named or (("prediction", one.prediction),)
+        own = one.named or (("prediction", one.prediction), *one.beside)
         for name, values in (*own, ("probabilities", one.probabilities), ("quantiles", one.quantiles)):
             if values is None or (wanted and first + name not in wanted):
                 continue
@@ -370,7 +372,9 @@ def metadata(name: str, versions: Sequence[int], model: Model) -> dict[str, Any]
         made.append({"name": f"{first}prediction", "datatype": "FP64" if numbers else "BYTES", "shape": shape})
         if task.is_classification or task.kind == "multilabel":
             made.append({"name": f"{first}probabilities", "datatype": "FP32", "shape": [-1, len(task.classes)]})
-        if task.quantiles:
+        made += [{"name": f"{first}{name}", "datatype": _datatype(one), "shape": [-1]}
+                 for name, one in schema_beside(task).items()]  # fmt: skip
+        if task.quantiles and task.horizon:
             shape = [-1, task.horizon, len(task.quantiles)]
             made.append({"name": f"{first}quantiles", "datatype": "FP64", "shape": shape})
     return {"name": name, "versions": [str(version) for version in versions], "platform": "modelwright_onnx",

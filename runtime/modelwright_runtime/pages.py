@@ -11,6 +11,7 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
+from modelwright_runtime.beside import schema_beside
 from modelwright_runtime.errors import UserError
 from modelwright_runtime.model import Model
 from modelwright_runtime.script import SCRIPT
@@ -208,7 +209,7 @@ def _task_schema(task: Task) -> dict[str, Any]:
     text = {"type": "string", "enum": list(task.classes)}
     shares = {f"probability_{name}": share for name in task.classes}
     if task.kind in ("binary", "multiclass"):
-        return {"prediction": text, **shares}
+        return {"prediction": text, **shares, **schema_beside(task)}
     if task.kind == "multilabel":
         return {"prediction": {"type": "array", "items": text}, **shares}
     if task.kind == "forecast":
@@ -223,7 +224,7 @@ def _task_schema(task: Task) -> dict[str, Any]:
         told |= dict.fromkeys(("width", "height"), {"type": "integer"})
         told |= {"shares": {"type": "object", "properties": dict.fromkeys(task.classes, share)}}
         return {"prediction": {"type": "object", "properties": told}}
-    return {"prediction": number}
+    return {"prediction": number, **schema_beside(task)}
 
 
 def _column(model: Model, name: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from modelwright_runtime.beside import cheapest
 from modelwright_runtime.cells import Note
 from modelwright_runtime.errors import UserError
 from modelwright_runtime.signature import Signature, Task
@@ -19,7 +20,7 @@ def decide(answer: np.ndarray, signature: Signature) -> np.ndarray:
     """The class of each row (texts, shape (n,)) from probabilities (n, n_classes), or the values themselves.
 
     A binary model says `classes[1]` from `signature.threshold` on (thresholds by group need the rows: `Model.predict`
-    has them); others say their most probable class.
+    has them); others say their most probable class, or, where costs are stated, the one expected to cost least.
     Values come back as float64 of shape (n,).
 
     >>> yes_or_no = Task(kind="binary", target="y", classes=("no", "yes"))
@@ -38,7 +39,7 @@ def decide_task(answer: np.ndarray, task: Task, threshold: float | np.ndarray) -
     if task.kind == "binary":
         index = (answer[:, 1] >= threshold).astype(np.intp)
     elif task.kind == "multiclass":
-        index = answer.argmax(axis=1)
+        index = cheapest(answer, task.costs) if task.costs else answer.argmax(axis=1)
     elif task.kind == "multilabel":
         return objects([[task.classes[k] for k in np.flatnonzero(row >= threshold)] for row in answer])
     elif task.kind in KINDS:
@@ -86,6 +87,7 @@ class Predictions:
     `warnings` name row and column of what was odd (at most 100; `n_more_warnings` counts the rest).
     `named` are the columns that are told in place of these where there is no target: `is_anomaly`, `score`, `reasons`;
     `cluster`, `probability`; or coordinates. The first of them is the `prediction`.
+    `beside` are columns that follow these: quantiles, `low` and `high` of an interval, the `set` of classes.
     `more` are the answers for further targets; then all columns of `rows()` begin with their target's name.
 
     >>> answered = Predictions(prediction=np.array([1.5, 2.0]), target="price")
@@ -103,14 +105,15 @@ class Predictions:
     levels: tuple[float, ...] = ()
     more: tuple[Predictions, ...] = ()
     named: tuple[tuple[str, np.ndarray], ...] = ()
+    beside: tuple[tuple[str, np.ndarray], ...] = ()
 
     def __len__(self) -> int:
         return len(self.prediction)
 
     def names(self) -> list[str]:
-        """The columns of `rows()`: `prediction`, then `probability_<class>` for each class, or
-        `quantile_<level>` for each level; or those of `named`. With further targets each is `<target>_prediction` and
-        so on."""
+        """The columns of `rows()`: `prediction`, then `probability_<class>` for each class and those of `beside`, or
+        `quantile_<level>` for each level of a forecast; or those of `named`. With further targets each is
+        `<target>_prediction` and so on."""
         if not self.more:
             return self._own_names()
         return [f"{one.target}_{name}" for one in (self, *self.more) for name in one._own_names()]
@@ -119,7 +122,7 @@ class Predictions:
         if self.named:
             return [name for name, _ in self.named]
         told = () if self.probabilities is None else self.classes
-        names = ["prediction", *(f"probability_{name}" for name in told)]
+        names = ["prediction", *(f"probability_{name}" for name in told), *(name for name, _ in self.beside)]
         return names if self.quantiles is None else [*names, *(f"quantile_{level:g}" for level in self.levels)]
 
     def _own_columns(self) -> list[list[Any]]:
@@ -128,6 +131,7 @@ class Predictions:
         columns = [self.prediction.tolist()]
         if self.probabilities is not None:
             columns += self.probabilities.T.tolist()
+        columns += [values.tolist() for _, values in self.beside]
         if self.quantiles is not None:
             columns += np.moveaxis(self.quantiles, 2, 0).tolist()
         return columns

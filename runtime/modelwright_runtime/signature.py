@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from modelwright_runtime.beside import Sets, plain_beside, read_beside
 from modelwright_runtime.groups import GroupThresholds
 from modelwright_runtime.reading import Reading
 
@@ -34,6 +35,11 @@ class Task:
     - `segmentation`: float32 (n, K, height, width): class probabilities at the network's own size
     - `anomaly`: float64 (n, 1 + K): a score from 0 to 1, then how much each of the columns `classes` makes of it
     - `clusters`: float64 (n, K): how much a row belongs to each; `embedding`: float64 (n, K), coordinates `classes`
+
+    Of classes, `costs[k][j]` is what it costs to answer class j where k is true (rows and columns as `classes`): the
+    class that is expected to cost least is said; of two classes the threshold says the same. Of a regression, `columns`
+    name the numbers that one more output of the graph, float64 (n, len(columns)), tells beside the value. `coverage` is
+    the share of rows whose truth lies in `low`..`high` of them, or in the set of classes that `sets` makes; 0: none.
     """
 
     kind: TaskKind
@@ -41,6 +47,10 @@ class Task:
     classes: tuple[str, ...] = ()
     horizon: int = 0
     quantiles: tuple[float, ...] = ()
+    costs: tuple[tuple[float, ...], ...] = ()
+    columns: tuple[str, ...] = ()
+    coverage: float = 0.0
+    sets: Sets | None = None
 
     @property
     def is_classification(self) -> bool:
@@ -85,9 +95,11 @@ class Signature:
     1970, NaN where missing; `categories`, string of shape (n, len(categories)): "" where missing;
     `text_<i>`, float32 of shape (n, len(texts[i].vocabulary)); `array_<i>`, what `arrays[i]` says.
 
-    Graph output: what `task` says; one more output for each of `more_tasks`, in order.
+    Graph output: what `task` says; one more output for each of `more_tasks`, in order; then one for each of all these
+    tasks that has `columns`, in order.
     `threshold` is the least probability of `classes[1]` at which a binary model says `classes[1]`; rows of the groups
     that `group_thresholds` names have their own, and every row must then have the columns that say its group.
+    `more_thresholds` are those of `more_tasks`; 0.5 where they are not said.
     `n_rows_at_once` bounds what one call of the graph is fed. `levels` are the categories seen in training, per
     column; `ranges` the least and largest numbers seen.
     """
@@ -104,6 +116,23 @@ class Signature:
     arrays: tuple[ArrayInput, ...] = ()
     more_tasks: tuple[Task, ...] = ()
     group_thresholds: GroupThresholds | None = None
+    more_thresholds: tuple[float, ...] = ()
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What is predicted: `task`, then `more_tasks`."""
+        return (self.task, *self.more_tasks)
+
+    @property
+    def beside(self) -> tuple[Task, ...]:
+        """The tasks that have an output more, of numbers beside their values, in order."""
+        return tuple(task for task in self.tasks if task.columns)
+
+    def threshold_at(self, place: int) -> float:
+        """The one threshold of the task at this place among `tasks`."""
+        if place == 0:
+            return self.threshold
+        return self.more_thresholds[place - 1] if self.more_thresholds else 0.5
 
     def threshold_of(self, values: Mapping[str, Sequence[Any]]) -> float | np.ndarray:
         """The threshold of rows, given the columns' values as they were read: one for all, or float64 (n,)."""
@@ -132,6 +161,7 @@ class Signature:
             ],
             "more_tasks": [_plain_task(task) for task in self.more_tasks],
             **({"group_thresholds": self.group_thresholds.to_plain()} if self.group_thresholds else {}),
+            **({"more_thresholds": list(self.more_thresholds)} if self.more_thresholds else {}),
         }
 
     @classmethod
@@ -162,12 +192,13 @@ class Signature:
             ),
             more_tasks=tuple(_task(task) for task in plain.get("more_tasks", ())),
             group_thresholds=GroupThresholds.from_plain(groups) if (groups := plain.get("group_thresholds")) else None,
+            more_thresholds=tuple(float(value) for value in plain.get("more_thresholds", ())),
         )
 
 
 def _plain_task(task: Task) -> dict[str, Any]:
     plain = {"kind": task.kind, "target": task.target, "classes": list(task.classes), "horizon": task.horizon}
-    return {**plain, "quantiles": list(task.quantiles)}
+    return {**plain, "quantiles": list(task.quantiles), **plain_beside(task)}
 
 
 def _task(plain: Mapping[str, Any]) -> Task:
@@ -177,4 +208,5 @@ def _task(plain: Mapping[str, Any]) -> Task:
         classes=tuple(plain["classes"]),
         horizon=int(plain.get("horizon", 0)),
         quantiles=tuple(float(level) for level in plain.get("quantiles", ())),
+        **read_beside(plain),
     )
