@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
-from math import hypot
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from modelwright.fairness.rates import MEASURES, Figure
 from modelwright.proportions import false_discoveries, two_sided
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ALPHA = 0.05
 FOUR_FIFTHS = 0.8
@@ -85,63 +86,57 @@ def gaps_of(groups: Mapping[str, Mapping[str, Figure]], *, least_rows: int) -> l
 
 
 def _gap(measure: str, figures: Mapping[str, Figure]) -> Gap:
+    import numpy as np
+    from scipy.stats import norm
+
     names = sorted(figures, key=lambda name: figures[name].value)
-    lowest, highest = figures[names[0]], figures[names[-1]]
-    pairs = list(combinations(names, 2))
-    z = _quantile(ALPHA / len(pairs))
-    bounds = {name: one.bounds(z) for name, one in figures.items()}
-    spans = [_apart(figures[one], bounds[one], figures[two], bounds[two]) for two, one in pairs]
+    value = np.array([figures[name].value for name in names])
+    one, two = np.triu_indices(len(names), 1)
+    one, two = two, one  # the higher of each pair first
+    z = float(norm.isf(ALPHA / (2 * len(one))))
+    low, high = np.array([figures[name].bounds(z) for name in names]).T
+    lows, highs = _apart((value[one], low[one], high[one]), (value[two], low[two], high[two]))
     gap = Gap(
-        measure=measure, highest=names[-1], lowest=names[0], values=(highest.value, lowest.value),
-        difference=highest.value - lowest.value, low=max(0.0, max(low for low, _ in spans)),
-        high=max(high for _, high in spans), n_groups=len(names),
-        p=min(1.0, len(pairs) * min(_chance(figures[one], figures[two]) for one, two in pairs)),
+        measure=measure, highest=names[-1], lowest=names[0], values=(float(value[-1]), float(value[0])),
+        difference=float(value[-1] - value[0]), low=max(0.0, float(lows.max())), high=float(highs.max()),
+        n_groups=len(names), p=min(1.0, len(one) * float(_chances([figures[name] for name in names], one, two).min())),
     )  # fmt: skip
-    if measure not in OF_RATIO or highest.value <= 0:
+    if measure not in OF_RATIO or value[-1] <= 0:
         return gap
-    ratios = [_ratio(figures[one], bounds[one], figures[two], bounds[two]) for one, two in pairs]
-    low, high = min(low for low, _ in ratios), min(high for _, high in ratios)
-    ratio = lowest.value / highest.value
-    return replace(gap, ratio=ratio, ratio_low=min(low, ratio), ratio_high=min(1.0, max(high, ratio)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = [np.log(part) for part in (value, np.maximum(low, 0.0), high)]
+        down, up = _apart(tuple(part[two] for part in logs), tuple(part[one] for part in logs))
+        spans = np.nan_to_num(np.exp(down), nan=0.0), np.nan_to_num(np.exp(up), nan=1.0, posinf=1.0)
+    ratio = float(value[0] / value[-1])
+    ratio_low, ratio_high = min(ratio, float(spans[0].min())), max(ratio, float(spans[1].min()))
+    return replace(gap, ratio=ratio, ratio_low=ratio_low, ratio_high=min(1.0, ratio_high))
 
 
-def _quantile(alpha: float) -> float:
+Spans = tuple["np.ndarray", "np.ndarray", "np.ndarray"]
+"""Values with the lower and upper ends of their intervals."""
+
+
+def _apart(one: Spans, two: Spans) -> tuple[np.ndarray, np.ndarray]:
+    """The interval of a difference from the intervals of both, element by element."""
+    import numpy as np
+
+    gap = one[0] - two[0]
+    return gap - np.hypot(one[0] - one[1], two[2] - two[0]), gap + np.hypot(one[2] - one[0], two[0] - two[1])
+
+
+def _chances(figures: Sequence[Figure], one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """The chance of a difference as large as that of each pair, were both groups alike."""
+    import numpy as np
     from scipy.stats import norm
 
-    return float(norm.isf(alpha / 2))
-
-
-def _apart(one: Figure, of_one: tuple[float, float], two: Figure, of_two: tuple[float, float]) -> tuple[float, float]:
-    """The interval of a difference from the intervals of both."""
-    gap = one.value - two.value
-    low = gap - hypot(one.value - of_one[0], of_two[1] - two.value)
-    return low, gap + hypot(of_one[1] - one.value, two.value - of_two[0])
-
-
-def _ratio(one: Figure, of_one: tuple[float, float], two: Figure, of_two: tuple[float, float]) -> tuple[float, float]:
-    """The interval of a ratio, by the same rule for logarithms."""
-    from math import exp, inf, log
-
-    def logs(value: float, bounds: tuple[float, float]) -> tuple[float, float, float]:
-        return tuple(log(part) if part > 0 else -inf for part in (value, *bounds))  # type: ignore[return-value]
-
-    first, second = logs(one.value, of_one), logs(two.value, of_two)
-    if first[0] == -inf or second[0] == -inf:
-        return 0.0, of_one[1] / two.value if two.value > 0 else 1.0
-    gap = first[0] - second[0]
-    low = gap - hypot(first[0] - first[1], second[2] - second[0]) if first[1] > -inf else -inf
-    high = gap + hypot(first[2] - first[0], second[0] - second[1]) if second[1] > -inf else inf
-    return exp(low) if low > -inf else 0.0, exp(high) if high < 700 else inf
-
-
-def _chance(one: Figure, two: Figure) -> float:
-    """The chance of a difference this large between two groups that are alike."""
-    from scipy.stats import norm
-
-    if one.hits is not None and two.hits is not None:
-        return float(two_sided(one.hits, one.n, two.hits, two.n))
-    spread = hypot(one.error, two.error)
-    return float(2 * norm.sf(abs(one.value - two.value) / spread)) if spread > 0 else 1.0
+    n = np.array([figure.n for figure in figures])
+    if all(figure.hits is not None for figure in figures):
+        hits = np.array([figure.hits for figure in figures], dtype=float)
+        return two_sided(hits[one], n[one], hits[two], n[two])
+    value, error = np.array([[figure.value, figure.error] for figure in figures]).T
+    spread = np.hypot(error[one], error[two])
+    z = np.divide(np.abs(value[one] - value[two]), spread, out=np.zeros(len(one)), where=spread > 0)
+    return np.asarray(2 * norm.sf(z))
 
 
 def decide(gaps: Sequence[Sequence[Gap]], *, tolerance: float, scale: float) -> list[list[Gap]]:

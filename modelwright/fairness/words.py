@@ -215,10 +215,11 @@ def change_lines(found: Audit) -> list[str]:
 
 
 def _change(one: Change) -> str:
-    before, after = (f"{100 * share:.1f}" for share in (one.before, one.after))
     parts = (one.change, one.low, one.high)
     sign = [f"{'+' if part > 0 else '−' if part < 0 else ''}{abs(100 * part):.1f}" for part in parts]
-    return f"{before} → {after} ({sign[0]} points, {sign[1]} to {sign[2]})"
+    if one.of == "accuracy":
+        return f"{100 * one.before:.1f}% → {100 * one.after:.1f}% ({sign[0]} points, {sign[1]} to {sign[2]})"
+    return f"{100 * one.before:.1f} → {100 * one.after:.1f} points ({sign[0]}, {sign[1]} to {sign[2]})"
 
 
 def caution(found: Audit) -> str:

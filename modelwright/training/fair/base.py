@@ -251,6 +251,6 @@ def _compared(
     words = {"about": "the model", "before": "none"}
     found = fairness.audit(told[1], some, list(fair.by), before=told[0], words=words, seed=seed)
     return [
-        Decision("training", about, change, "on validation rows, paired, with a 95 % interval: what the remedy changes")
+        Decision("training", about, change, "measured on validation rows, without and with the remedy, paired")
         for about, change in fairness.change_pairs(found)
     ]
