@@ -66,6 +66,7 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "target": Entry("modelwright.features.target:STEP"),
         "dates": Entry("modelwright.features.dates:STEP"),
         "text": Entry("modelwright.features.text:STEP"),
+        "pairs": Entry("modelwright.features.pairs:STEP"),
     },
     "models": {
         "constant": Entry("modelwright.models.constant:MODEL"),
@@ -83,13 +84,27 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
     },
     "unsupervised": {
         "anomaly": Entry("modelwright.unsupervised.anomalies:anomalies"),
+        "clusters": Entry("modelwright.unsupervised.clusters:clusters"),
+        "embedding": Entry("modelwright.unsupervised.embedding:embedding"),
     },
     "detectors": {
         "isolation_forest": Entry("modelwright.unsupervised.detectors.isolation_forest:DETECTOR"),
         "ecod": Entry("modelwright.unsupervised.detectors.ecod:DETECTOR"),
+        "spread": Entry("modelwright.unsupervised.detectors.spread:DETECTOR"),
+        "histogram": Entry("modelwright.unsupervised.detectors.histogram:DETECTOR"),
         "distance": Entry("modelwright.unsupervised.detectors.distance:DETECTOR"),
         "ellipse": Entry("modelwright.unsupervised.detectors.ellipse:DETECTOR"),
         "lof": Entry("modelwright.unsupervised.detectors.lof:DETECTOR"),
+    },
+    "clusterings": {
+        "kmeans": Entry("modelwright.unsupervised.clusterings.kmeans:CLUSTERING"),
+        "mixture": Entry("modelwright.unsupervised.clusterings.mixture:CLUSTERING"),
+        "hdbscan": Entry("modelwright.unsupervised.clusterings.hdbscan:CLUSTERING"),
+        "communities": Entry("modelwright.unsupervised.clusterings.communities:CLUSTERING"),
+    },
+    "embeddings": {
+        "pca": Entry("modelwright.unsupervised.embeddings.pca:EMBEDDING"),
+        "umap": Entry("modelwright.unsupervised.embeddings.umap:EMBEDDING"),
     },
     "networks": {"build": Entry("modelwright.networks.network:build")},
     "encoders": {

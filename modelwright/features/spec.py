@@ -86,14 +86,16 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "few": [["onehot"]],
         "many": [[{"onehot": {"max_levels": 40, "min_count": 10}}], ["target", "standardise"]],
     },
+    "pairs": {"numbers": [[], ["pairs"]]},
     "words": {"texts": [[{"text": {"max_words": 10_000, "min_count": 2}}]]},
 }
 
 
 def preset(name: str) -> FeatureSpec:
     """A FeatureSpec by name: `plain` for trees (numbers as they are), `scaled` for all that measure distances
-    or penalise coefficients (imputed, standardised and brought into -10..10), `words` for texts alone: thousands
-    of words and pairs, for models that weigh each.
+    or penalise coefficients (imputed, standardised and brought into -10..10), `pairs` for trees: plain, and
+    ratios, products, sums and differences of numbers; `words` for texts alone: thousands of words and pairs, for models
+    that weigh each.
 
     >>> preset("plain").numbers, [use.step for use in preset("scaled").numbers[1]]
     (((),), ['impute', 'standardise'])

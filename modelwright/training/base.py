@@ -25,7 +25,7 @@ class ModelUse(Spec):
     model: str = Field(description="name of a method of the models stage")
     settings: dict[str, Any] = Field(default={}, description="the model's own settings")
     features: str = Field(
-        default="auto", description="feature preset: plain, scaled, words, or auto for what suits the model"
+        default="auto", description="feature preset: plain, pairs, scaled, words, or auto for what suits the model"
     )
     log: bool = Field(default=False, description="learn log(1 + target), for a positive, skewed number")
     name: str | None = Field(default=None, description="name on the leaderboard; random choices follow from it")

@@ -28,6 +28,7 @@ SMALL = 5_000
 very rows that it is judged by looks better than it is."""
 
 PARALLEL_ROWS = 100_000
+MOST_PAIRS = 30
 STRETCH = 5
 """A model that stops early may go on for so many times its rounds: the held-out rows say when it is enough."""
 
@@ -58,7 +59,8 @@ class Folds:
     def n_columns(self) -> dict[str, int]:
         """Width of the matrix per preset, from the first fold."""
         presets = ("plain", "scaled", "words") if self.problem.is_texts else ("plain", "scaled")
-        return {preset: self.matrix(0, preset).x_fit.shape[1] for preset in presets}
+        widths = {preset: self.matrix(0, preset).x_fit.shape[1] for preset in presets}
+        return {**widths, "pairs": widths["plain"] + MOST_PAIRS}  # not learned before they are asked for
 
     def _learn(self, fold: int, preset: str) -> FoldMatrix:
         verbs = registry.verbs("features")

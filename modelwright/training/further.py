@@ -32,9 +32,9 @@ def next_trial(results: Sequence[Result], number: int, rng: np.random.Generator)
     Reference: Bergstra and Bengio (2012), "Random search for hyper-parameter optimization"; the local half is a
     (1+1) evolution strategy per model.
     """
-    best: dict[tuple[str, bool], Result] = {}
+    best: dict[tuple[str, str, bool], Result] = {}
     for result in results:
-        family = (result.trial.model.name, result.trial.log)
+        family = (result.trial.model.name, result.trial.preset, result.trial.log)
         if result.trial.model.space and (family not in best or result.loss < best[family].loss):
             best[family] = result
     if not best:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 FIRST = ("constant", "linear", "boosting")
 """Always tried, in this order: a baseline within a second, a good model soon after."""
 
+PAIRED = ("boosting", "catboost", "extra_trees")
+"""Models that are tried a second time with ratios, products, sums and differences of numbers."""
+
 MOST_SEEN_COLUMNS = 1_000
 MOST_WORDS_OF_A_TEXT = 100
 
@@ -135,7 +138,7 @@ def _ranked(problem: Problem, n_columns: dict[str, int]) -> tuple[list[Trial], l
         for model in absent
     ]
     skewed = has_log_shape(problem)
-    ranked: list[tuple[int, Trial]] = []
+    ranked: list[tuple[float, Trial]] = []
     for model in models:
         preset = "words" if model.words and problem.is_texts else model.preset
         for rank, settings in enumerate(model.words if preset == "words" else model.variants):
@@ -143,10 +146,18 @@ def _ranked(problem: Problem, n_columns: dict[str, int]) -> tuple[list[Trial], l
             own = fit_for_width(model.spec(**settings), n_columns[preset])
             trial = Trial(name=name, model=model, spec=own, preset=preset)
             ranked.append((rank, trial))
+            if rank == 0 and model.name in PAIRED and _may_pair(problem):
+                paired = Trial(name=f"{name} on pairs", model=model, spec=own, preset="pairs")
+                ranked.append((0.5, paired))
             if skewed and rank == 0 and model.name != "constant":
                 logged = Trial(name=f"{name} of log", model=model, spec=trial.spec, preset=trial.preset, log=True)
                 ranked.append((1, logged))
     return [trial for _, trial in sorted(ranked, key=lambda pair: pair[0])], told
+
+
+def _may_pair(problem: Problem) -> bool:
+    """Whether there are two numbers to make pairs of."""
+    return sum(problem.data.schema[name].kind == "number" for name in problem.columns) >= 2
 
 
 def has_log_shape(problem: Problem) -> bool:
