@@ -71,7 +71,7 @@ def test_the_readme_runs(tmp_path: Path) -> None:
 def test_a_stage_page_runs(page: Path, tmp_path: Path) -> None:
     blocks = python_of(page)
     assert blocks, f"{page} has no runnable lines"
-    given = TRAINED if page.parent.name in ("evaluation", "packaging") else ""
+    given = TRAINED if page.parent.name in ("evaluation", "explanation", "packaging") else ""
     done = subprocess.run(
         [sys.executable, "-c", "\n".join([PRELUDE, given, *blocks])],
         cwd=tmp_path,
