@@ -211,9 +211,17 @@ def histogram(values: np.ndarray, known: np.ndarray, seed: int = 0) -> np.ndarra
     "Histogram-based outlier score (HBOS)", KI."""
     import numpy as np
 
-    n_bins = max(5, int(np.sqrt(len(known)) / 2))
     total = np.zeros(len(values))
     for column in range(values.shape[1]):
-        counts, edges = np.histogram(known[:, column], bins=n_bins)
-        total -= np.log((counts[np.digitize(values[:, column], edges[1:-1])] + 0.5) / len(known))
+        edges, rare = histogram_of(known[:, column])
+        total += rare[np.searchsorted(edges, values[:, column], side="right")]
     return total
+
+
+def histogram_of(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inner edges (k - 1,) of bins of equal width, and minus the logarithm of the share of known values in each (k,)."""
+    import numpy as np
+
+    n_bins = max(5, int(np.sqrt(len(known)) / 2))
+    counts, edges = np.histogram(known, bins=n_bins)
+    return edges[1:-1], -np.log((counts + 0.5) / len(known))

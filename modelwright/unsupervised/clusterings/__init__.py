@@ -1,0 +1,1 @@
+"""Ways to divide rows into groups: one file each, named in the registry."""

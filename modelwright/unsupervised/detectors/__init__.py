@@ -1,0 +1,1 @@
+"""Detectors of odd rows: one file each, named in the registry."""

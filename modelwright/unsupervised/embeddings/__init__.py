@@ -1,0 +1,1 @@
+"""Ways to give rows few coordinates: one file each, named in the registry."""
