@@ -1,6 +1,6 @@
 """`wright`: the verbs on the command line. Thin: it reads arguments, calls the verbs and prints what they return.
 
-Options of the stages are generated from their Specs (`--train.budget quick`), so that nothing is declared twice.
+Options of the stages are generated from their Specs (`--train.metric mae`), so that nothing is declared twice.
 Exit codes: 0 done, 1 the system's fault, 2 the user's.
 """
 
@@ -27,6 +27,7 @@ From a raw table to a served model that stays healthy.
   wright run data.csv --target price     the same without serving; also: wright run recipe.yaml
   wright run photos/                     pictures or sounds in a folder for each class
   wright run load.csv --target y --time t --horizon 24    forecast the next 24 values
+  wright run data.csv --task anomaly     no target: odd rows; also --task clusters, --task embedding
   wright label data.csv --as text --classes a,b    a page to label rows on, for one or a team
   wright collect recipe.yaml             what is new in files, databases, APIs, streams: a dataset's next version
   wright datasets                        datasets and their versions; also: wright diff data@3 data@4 | trace | forget
@@ -143,11 +144,15 @@ def _parser(name: str, about: str, *examples: str, usage: str | None = None) -> 
 def _run_parser(name: str, about: str, *examples: str) -> _Parser:
     from modelwright.recipe import STAGES, Recipe
 
-    parser = _parser(name, about, *examples, usage=f"wright {name} SOURCE --target COLUMN [options]")
+    parser = _parser(name, about, *examples, usage=f"wright {name} SOURCE --target COLUMN | --task TASK [options]")
     parser.add_argument(
         "source", metavar="SOURCE", help="a file, pattern, folder, address or database, or a recipe (.yaml)"
     )
+    parser.add_argument(
+        "--budget", help="quick, standard, thorough, or a time such as 90s, 5m, 1h: of training [standard]"
+    )
     parser.add_argument("--target", metavar="COLUMN", help="the column to predict; of pictures with boxes, say, found")
+    parser.add_argument("--task", metavar="TASK", help="learn without a target: anomaly, clusters or embedding")
     parser.add_argument("--time", metavar="COLUMN", help="the column that orders the rows in time")
     parser.add_argument("--group", metavar="COLUMN", help="the column whose rows belong together: a session, a series")
     parser.add_argument("--horizon", type=int, metavar="STEPS", help="forecast so many steps of the target")
@@ -204,6 +209,8 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         part, dot, field = name.partition(".")
         if dot and text is not None:
             changes.setdefault(part, {})[field] = _value(text)
+    if options.budget is not None:
+        changes.setdefault("train", {})["budget"] = options.budget
     if options.mend is not None:
         changes.setdefault("mend", {})["mode"] = options.mend
     if options.tune is not None:
@@ -217,6 +224,8 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         from modelwright.label import target_of
 
         top["target"] = target_of(options.store, options.labels)
+    if options.task is not None:
+        top["task"] = _value(options.task)
     if options.track is not None:
         top["track"] = _value(options.track)
     if options.source.endswith((".yaml", ".yml")):
@@ -229,11 +238,11 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     if roles:
         clean = changes.setdefault("clean", {})
         clean["roles"] = {**clean.get("roles", {}), **roles}
-    if "target" not in top:
+    if "target" not in top and "task" not in top:
         top["target"] = _natural_target(options.source)
-    if top["target"] is None:
+    if top.get("target", "") is None:
         raise UserError(
-            "cli.target", f"--target is needed: which column of {options.source} is to be predicted?",
+            "cli.target", f"--target is needed: which column of {options.source} is to be predicted? Without one: --task.",
             hint=_columns_hint(options.source, options.store),
         )  # fmt: skip
     return Recipe.from_plain({**changes, **top, "data": _data(options.source, changes.pop("data", {}))})
@@ -286,8 +295,8 @@ def _columns_hint(source: str, store: str) -> str:
 def _run(arguments: list[str], terminal: Terminal) -> None:
     parser = _run_parser(
         "run", "Collect, clean, split, train, evaluate and package. What is already there is not computed again.",
-        "wright run homes.csv --target price", "wright run recipe.yaml", "wright run openml:61",
-        "wright run 'logs/*.csv.gz' --target churned --train.budget quick --name churn",
+        "wright run homes.csv --target price", "wright run recipe.yaml --budget 5m", "wright run openml:61",
+        "wright run 'logs/*.csv.gz' --target churned --budget quick --name churn",
     )  # fmt: skip
     recipe = _recipe(parser.parse_args(arguments))
     options = parser.parse_args(arguments)

@@ -44,6 +44,7 @@ BUILDS_ON = {
     ),
     "tuning": ("searches", "pruners", "features", "models", "networks", "encoders", "trunks", "heads", "losses",
                "optimizers", "schedules", "augmentation"),
+    "unsupervised": ("features", "models", "detectors", "clusterings", "embeddings"),
     "packaging": ("compression", "features", "models"),
 }  # fmt: skip
 """Stages whose methods another stage calls by name: their versions are part of its keys."""
@@ -58,14 +59,7 @@ def run(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch |
     try:
         work.track(recipe)
         prepared = _tuned(recipe, work, prepare(recipe, work))
-        learned_from = prepared.learned_from
-        with work.checkpoints("training", "train", recipe.train, learned_from) as folder:
-            trained = work.stage(
-                "training", "train", recipe.train, learned_from,
-                lambda train: train(prepared.typed, prepared.sets, prepared.train_spec(recipe), seed=recipe.seed,
-                                    watch=work.watch, folder=folder),
-                _tell_trained,
-            )  # fmt: skip
+        trained = _trained(recipe, work, prepared) if recipe.task is None else _without_target(recipe, work, prepared)
         trained = _compressed(recipe, work, prepared, trained)
         report = work.stage(
             "evaluation", "evaluate", recipe.evaluate, [prepared.cleaned, prepared.splits, trained],
@@ -83,12 +77,38 @@ def run(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch |
     return work.record
 
 
+def _trained(recipe: Recipe, work: _Work, prepared: Prepared) -> Made:
+    """A model of the target."""
+    learned_from = prepared.learned_from
+    with work.checkpoints("training", "train", recipe.train, learned_from) as folder:
+        return work.stage(
+            "training", "train", recipe.train, learned_from,
+            lambda train: train(prepared.typed, prepared.sets, prepared.train_spec(recipe), seed=recipe.seed,
+                                watch=work.watch, folder=folder,
+                                kept=work.kept("training", "train", recipe.train.compared(), learned_from)),
+            _tell_trained,
+        )  # fmt: skip
+
+
+def _without_target(recipe: Recipe, work: _Work, prepared: Prepared) -> Made:
+    """What is learned from rows alone: which are odd, which belong together, few coordinates."""
+    from modelwright.unsupervised.spec import spec_of
+
+    assert recipe.task is not None
+    spec = spec_of(recipe.task)
+    return work.stage(
+        "unsupervised", recipe.task.method, spec, [prepared.cleaned, prepared.splits],
+        lambda learn: learn(prepared.typed, prepared.sets, spec, seed=recipe.seed, watch=work.watch), _tell_learned,
+    )  # fmt: skip
+
+
 def prepare(recipe: Recipe, work: _Work) -> Prepared:
     """Collect, clean and split: what training, and planning, begin with."""
     from modelwright.collection.fingerprint import fingerprint
 
     roles = {recipe.split.column: "split"} if recipe.split.column else {}  # it says where a row belongs: no feature
-    clean_spec = recipe.clean.but(target=recipe.target, roles={**roles, **recipe.clean.roles})
+    roles |= {recipe.evaluate.labels: "ignored"} if recipe.evaluate.labels else {}
+    clean_spec = recipe.clean.but(target=recipe.target or None, roles={**roles, **recipe.clean.roles})
     raw = work.stage(
         "collection", "collect", recipe.data, [fingerprint(recipe.data, work.store.seen, work.store)],
         lambda collect: collect(recipe.data, keep=work.store.root / "raw", watch=work.watch, store=work.store),
@@ -101,7 +121,7 @@ def prepare(recipe: Recipe, work: _Work) -> Prepared:
         lambda clean: clean((mended or raw).value, clean_spec, watch=work.watch), _tell_cleaned,
     )  # fmt: skip
     required = _required(recipe, work, cleaned)
-    cases = _cases(recipe, work, cleaned)
+    cases = _cases(recipe, work, cleaned) if recipe.task is None else cleaned
     splits = work.stage(
         "splitting", "split", recipe.split, [cases],
         lambda split: split(cases.value.kept, recipe.split, seed=recipe.seed), _tell_split,
@@ -120,7 +140,7 @@ def _required(recipe: Recipe, work: _Work, cleaned: Made) -> Made | None:
     today = now.date().isoformat() if spec.fresh else ""  # the age of rows changes while they do not
     required = work.stage(
         "profiling", "requirements", spec, [cleaned, today, recipe.target],
-        lambda met: met(cleaned.value.kept, spec, target=recipe.target, now=now, watch=work.watch).to_plain(),
+        lambda met: met(cleaned.value.kept, spec, target=recipe.target or None, now=now, watch=work.watch).to_plain(),
         _tell_required, keep=lambda _, plain: plain,
     )  # fmt: skip
     if work.on_record:  # a plan only tells
@@ -401,6 +421,11 @@ class _Work:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def kept(self, stage: str, method: str, spec: Any, inputs: Sequence[Made | str | None]) -> Path | None:
+        """A folder for parts of the work that another call, with more budget, can use again: it stays."""
+        key = self._key(stage, method, spec, inputs)
+        return self.store.root / "candidates" / key if key else None
+
     def _key(self, stage: str, method: str, spec: Any, inputs: Sequence[Made | str | None]) -> str:
         """What a value is known by before it is made; "" when a source cannot be fingerprinted.
 
@@ -465,6 +490,12 @@ def _tell_trained(trained: Trained) -> dict[str, Any]:
     mix = " + ".join(f"{candidate.weight:.2f} {candidate.name}" for candidate in members)
     mix = members[0].name if len(members) == 1 else mix
     told = f"{mix}; the graph answers as what was fitted, {trained.parity:.0e} apart at most"
+    return {"told": told, "decisions": trained.decisions, "parity": trained.parity,
+            "leaderboard": trained.leaderboard}  # fmt: skip
+
+
+def _tell_learned(trained: Trained) -> dict[str, Any]:
+    told = f"{trained.history[0]['facts']['told']}; the graph answers as what was fitted, {trained.parity:.0e} apart"
     return {"told": told, "decisions": trained.decisions, "parity": trained.parity,
             "leaderboard": trained.leaderboard}  # fmt: skip
 
@@ -592,6 +623,8 @@ def plan(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch 
     """
     work = _Work.begin(recipe, store, watch, on_record=False)
     prepared = prepare(recipe, work)
+    if recipe.task is not None:
+        return _plan_without_target(recipe, work, prepared)
     prepared, tuning, about_tuning, tune_spec = _tuning_plan(recipe, work, prepared)
     train_spec, decisions = _training_plan(recipe, prepared)
     explicit = recipe.but(
@@ -601,10 +634,7 @@ def plan(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch 
         tune=tune_spec,
         train=train_spec,
     )
-    stages: list[Mapping[str, Any]] = [
-        {"stage": record.stage, "state": "there already" if record.cached else "made now", "told": record.facts["told"]}
-        for record in work.record.stages
-    ]
+    stages = _made_so_far(work)
     stages += tuning
     ready = recipe.tune is None or prepared.tuned is not None
     trained = work.known("training", "train", recipe.train, prepared.learned_from) if ready else None
@@ -612,6 +642,29 @@ def plan(recipe: Recipe, *, store: Store | str | Path = ".wright", watch: Watch 
     stages.append({"stage": "training/train", "state": "there already" if trained else "to do", "told": told})
     known = [decision for record in work.record.stages for decision in record.facts.get("decisions", ())]
     return Plan(explicit, tuple(stages), (*known, *plain_of(about_tuning), *plain_of(decisions)))
+
+
+def _made_so_far(work: _Work) -> list[Mapping[str, Any]]:
+    return [
+        {"stage": record.stage, "state": "there already" if record.cached else "made now", "told": record.facts["told"]}
+        for record in work.record.stages
+    ]
+
+
+def _plan_without_target(recipe: Recipe, work: _Work, prepared: Prepared) -> Plan:
+    """What would be learned from rows alone."""
+    from modelwright.unsupervised.planning import written_out
+    from modelwright.unsupervised.spec import spec_of
+
+    assert recipe.task is not None
+    task, decisions = written_out(prepared.typed, prepared.sets, recipe.task, seed=recipe.seed)
+    split = recipe.split.but(**_explicit_split(prepared))
+    explicit = recipe.but(task=task, clean=_explicit_clean(recipe, prepared), split=split)
+    known = work.known("unsupervised", task.method, spec_of(recipe.task), [prepared.cleaned, prepared.splits])
+    state, told = ("there already", known["facts"]["told"]) if known else ("to do", "learned from the rows alone")
+    stages = [*_made_so_far(work), {"stage": f"unsupervised/{task.method}", "state": state, "told": told}]
+    made = [decision for record in work.record.stages for decision in record.facts.get("decisions", ())]
+    return Plan(explicit, tuple(stages), (*made, *plain_of(decisions)))
 
 
 def _tuning_plan(

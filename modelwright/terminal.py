@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _WORDS = {
     "collection": "collect", "cleaning": "clean", "sequences": "window", "splitting": "split", "tuning": "tune",
-    "training": "train", "evaluation": "evaluate", "packaging": "package", "explanation": "explain",
-    "fairness": "audit",
+    "unsupervised": "learn", "training": "train", "evaluation": "evaluate", "packaging": "package",
+    "explanation": "explain", "fairness": "audit",
 }  # fmt: skip
 
 _LOOP = ("step", "validation", "resumed", "verdict")
@@ -69,6 +69,8 @@ class Terminal:
             self._bar(word, event)
         elif event["event"] == "candidate":
             name, score = event.get("name", ""), event.get("score")
+            if event.get("sought") and not event.get("best"):  # of a long search only what is better is worth a line
+                return
             better = "  [green]best so far[/]" if event.get("best") else ""
             self.console.print(f"    [dim]{name:<34}[/] {event.get('metric', '')} {score:.4f}{better}")
         elif event["event"] in ("decision", "note"):

@@ -277,6 +277,7 @@ class Store:
             *(self.root / "keys").glob("*/*.json"),
             *(self.root / "blobs").glob("*/*"),
             *(self.root / "tmp").iterdir(),
+            *(self.root / "candidates").glob("*/*"),  # they only save the work of comparing them again
         ]:
             stat = path.stat()
             if stat.st_mtime > oldest or path.stem in keep_keys or path.name in wanted:

@@ -80,6 +80,11 @@ class TrainSpec(Spec):
         default=None, description="treat groups alike: {by: [sex], method: weights}, or thresholds with a goal"
     )
 
+    def compared(self) -> TrainSpec:
+        """These settings with the defaults for all that a single candidate's score does not depend on."""
+        free = ("budget", "models", "race", "ensemble", "threshold", "network")
+        return self.but(**{name: TrainSpec.model_fields[name].default for name in free})
+
     @field_validator("budget")
     @classmethod
     def _budget_is_said(cls, given: str) -> str:
@@ -100,11 +105,13 @@ def train(
     seed: int = 0,
     watch: Watch | None = None,
     folder: Path | None = None,
+    kept: Path | None = None,
 ) -> Trained:
     """Compare candidates by cross-validation, join the best, fit them on all training rows, write one graph.
 
     Images, sounds, series and texts are learned by a network (see `training/network`), whose checkpoints lie in
-    `folder`: a training that was broken off goes on from there.
+    `folder`: a training that was broken off goes on from there. Finished candidates are kept in `kept`, for a call that
+    was broken off or has a larger budget; they depend on the rows, the seed and `spec.compared()`.
 
     The constant baseline comes first and a linear model second, so `watch` hears of them within seconds. Held
     out rows are read once, without their target, to measure `parity`. All that learns (features too) learns
@@ -130,4 +137,4 @@ def train(
     """
     from modelwright.training.fair.base import train_fair
 
-    return train_fair(data, splits, spec, seed=seed, watch=watch or (lambda event: None), folder=folder)
+    return train_fair(data, splits, spec, seed=seed, watch=watch or (lambda event: None), folder=folder, kept=kept)

@@ -91,8 +91,7 @@ class Comparison:
                 return
             if self._units(trial) > self._left():
                 continue
-            share = self.clock.spent / self.clock.budget.units
-            self._tell_progress(round(100 * share), 100, trial.name)
+            self._tell_progress(0, 1, trial.name)
             if not self._try(trial, required=False):
                 return
 
@@ -153,6 +152,7 @@ class Comparison:
             "model": result.trial.model.name,
             "metric": self.judge.metric,
             "score": as_score(self.judge.metric, result.loss),
+            "sought": " tried " in result.trial.name,
             "best": all(result.loss < other.loss for other in self.results),
         }
         self.results.append(result)
@@ -160,6 +160,8 @@ class Comparison:
         self.judge.watch({**event, "fit_s": round(result.fit_s, 3)})
 
     def _tell_progress(self, done: int, total: int, text: str) -> None:
+        if self.clock.budget.goes_on:
+            done, total = round(1000 * min(1.0, self.clock.spent / self.clock.budget.units)), 1000
         self.judge.watch({"stage": "training", "event": "progress", "done": done, "total": total, "text": text})
 
 

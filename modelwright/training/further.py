@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 FAMILIES = 3
 """New settings are sought for so many of the best models."""
 
+MOST_OF_A_MODEL = 15
+"""The best of many tries on few rows is best by luck."""
+
 FAR = 0.35
 """Share of the tries that draw anew from the whole space; the others change the best settings so far."""
 
@@ -37,9 +40,13 @@ def next_trial(results: Sequence[Result], number: int, rng: np.random.Generator)
         family = (result.trial.model.name, result.trial.preset, result.trial.log)
         if result.trial.model.space and (family not in best or result.loss < best[family].loss):
             best[family] = result
-    if not best:
+    tries: dict[str, int] = {}
+    for result in results:
+        tries[result.trial.model.name] = tries.get(result.trial.model.name, 0) + (" tried " in result.trial.name)
+    left = [result for result in best.values() if tries[result.trial.model.name] < MOST_OF_A_MODEL]
+    families = sorted(left, key=lambda result: result.loss)[:FAMILIES]
+    if not families:
         return None
-    families = sorted(best.values(), key=lambda result: result.loss)[:FAMILIES]
     parent = families[number % len(families)].trial
     far = rng.random() < FAR
     settings: dict[str, Any] = {}

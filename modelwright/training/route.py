@@ -42,12 +42,19 @@ def route(data: Dataset, spec: TrainSpec) -> tuple[Literal["models", "network", 
 
 
 def train_by(
-    data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, folder: Path | None
+    data: Dataset,
+    splits: Splits,
+    spec: TrainSpec,
+    *,
+    seed: int,
+    watch: Watch,
+    folder: Path | None,
+    kept: Path | None = None,
 ) -> Trained:
     """Train the way that `route` chooses; the choice is told."""
     way, reason = route(data, spec)
     if way == "models":
-        return _by_models(data, splits, spec, seed=seed, watch=watch, folder=folder)
+        return _by_models(data, splits, spec, seed=seed, watch=watch, kept=kept)
     from modelwright.core.optional import need
     from modelwright.training.network.base import train_network
 
@@ -55,7 +62,7 @@ def train_by(
     told = Decision("training", "way", way, reason)
     network = train_network(data, splits, spec, seed=seed, watch=watch, folder=folder)
     if way == "both":
-        other = _by_models(data, splits, spec, seed=seed, watch=watch, folder=folder)
+        other = _by_models(data, splits, spec, seed=seed, watch=watch, kept=kept)
         network, more = mix(network, other, _truth(data, splits, spec))
         return replace(network, decisions=(told, more, *network.decisions))
     return replace(network, decisions=(told, *network.decisions))
@@ -76,8 +83,8 @@ def _truth(data: Dataset, splits: Splits, spec: TrainSpec) -> np.ndarray:
 
 
 def _by_models(
-    data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, folder: Path | None
+    data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, kept: Path | None
 ) -> Trained:
     from modelwright.training.search import search
 
-    return search(data, splits, spec, seed=seed, watch=watch, folder=None if folder is None else folder / "candidates")
+    return search(data, splits, spec, seed=seed, watch=watch, kept=kept)

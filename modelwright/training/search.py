@@ -34,16 +34,16 @@ PARITY_ROWS = 2_000
 
 
 def search(
-    data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, folder: Path | None = None
+    data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, kept: Path | None = None
 ) -> Trained:
     """The whole of `train`; linear algebra on one thread, for its sums must not depend on the number of cores.
 
-    Finished candidates are kept in `folder`, where there is one.
+    Finished candidates are kept in the folder `kept`, where there is one.
     """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
-        return _search(data, splits, spec, seed=seed, watch=watch, kept=Kept(folder))
+        return _search(data, splits, spec, seed=seed, watch=watch, kept=Kept(kept))
 
 
 def _search(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, kept: Kept) -> Trained:

@@ -27,7 +27,14 @@ GOALS = {
 
 
 def train_fair(
-    data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, folder: Path | None
+    data: Dataset,
+    splits: Splits,
+    spec: TrainSpec,
+    *,
+    seed: int,
+    watch: Watch,
+    folder: Path | None,
+    kept: Path | None = None,
 ) -> Trained:
     """Train, with the remedy that `spec.fair` asks for.
 
@@ -40,7 +47,7 @@ def train_fair(
 
     fair = spec.fair
     if fair is None:
-        return train_by(data, splits, spec, seed=seed, watch=watch, folder=folder)
+        return train_by(data, splits, spec, seed=seed, watch=watch, folder=folder, kept=kept)
     plain = spec.but(fair=None)
     rows = _train_rows(data, splits)
     groupings = _groupings(rows, fair)
@@ -53,9 +60,9 @@ def train_fair(
         before = train_by(data, splits, plain, seed=seed, watch=watch, folder=apart)
         weighted, told = _weighted(data, rows, splits, groupings, before)
         watch({"stage": "training", "event": "note", "text": "and now with them"})
-        trained = train_by(weighted, splits, plain, seed=seed, watch=watch, folder=folder)
+        trained = train_by(weighted, splits, plain, seed=seed, watch=watch, folder=folder, kept=kept)
     else:
-        before = train_by(data, splits, plain, seed=seed, watch=watch, folder=folder)
+        before = train_by(data, splits, plain, seed=seed, watch=watch, folder=folder, kept=kept)
         trained, told = _with_thresholds(before, rows, splits, groupings, fair)
     _check_binary(trained, fair)
     more = _compared(before, trained, rows, splits, fair, seed)
