@@ -336,7 +336,7 @@ class _Heard:
         best = event["best_loss"]
         score = None if best is None else 1.0 - best if self.higher else best
         if event["best"]:
-            name = f"{self.model} {shown(event['settings'])}"
+            name = f"{self.model}, trial {event['number']}"
             self.watch({"stage": "tuning", "event": "candidate", "name": name, "model": self.model,
                         "metric": self.metric, "score": score, "best": True})  # fmt: skip
         text = self.model if score is None else f"{self.model}: best {self.metric} {score:.4f}"
