@@ -4,7 +4,8 @@ A model is one file with a Spec, a `fit` and a `MODEL` that says what it is for.
 
     fit(x, y, *, spec, task, rng, weights=None, valid=None) -> Fitted
 
-`x` is float32 of shape (n, d), `y` int class indices into `task.classes` or float values, shape (n,);
+`x` is float32 of shape (n, d), `y` int class indices into `task.classes` or float values, shape (n,); of a task with
+`quantiles` a model whose `quantiles` says so answers all of them, float64 (n, len(task.quantiles));
 `weights` float of shape (n,), not negative, or None. `valid` is a held-out part for models that learn in
 rounds and stop early (boosting); the others pass over it.
 """
@@ -46,7 +47,8 @@ class Model:
     `suits(task, n_rows, n_columns)` says whether it can be fitted in reasonable time. `units(spec, task,
     n_rows, n_columns)` is a rough count of the work of one fit, about the same for every machine: 1 is a
     millionth of a second's work on one core of 2025. `needs` is a package that has to be installed, and the extra that
-    brings it. `order` is its place among the models when candidates are tried: what is strong and cheap comes early.
+    brings it. `quantiles`: it can answer quantiles of a number. `order` is its place among the models when candidates
+    are tried: what is strong and cheap comes early.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Model:
     suits: Callable[[Task, int, int], bool]
     units: Callable[[Any, Task, int, int], float]
     needs: tuple[str, str] | None = None
+    quantiles: bool = False
     order: int = 50
 
     @property
@@ -68,8 +71,8 @@ class Model:
 
 
 def n_outputs(task: Task) -> int:
-    """Numbers that are predicted for a row: one per class, or one value."""
-    return len(task.classes) if task.is_classification else 1
+    """Numbers that are predicted for a row: one per class, one per quantile, or one value."""
+    return len(task.classes) if task.is_classification else max(1, len(task.quantiles))
 
 
 def integer_seed(rng: np.random.Generator) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from modelwright.core.spec import Spec
+from modelwright.models._quantiles import side_by_side
 from modelwright.models._trees import Tree, emit_trees
 from modelwright.models.base import (
     Held,
@@ -61,7 +63,8 @@ def fit(
     weights: np.ndarray | None = None,
     valid: Held | None = None,
 ) -> Fitted:
-    """LightGBM with log loss or squared error. With `valid`, the rounds after the best one are cut off.
+    """LightGBM with log loss, squared error or, of quantiles, the pinball loss of each. With `valid`, the rounds after
+    the best one are cut off.
 
     `n_units` and `info["rounds"]` say how many rounds were kept. Gaps (NaN) may stay in the matrix.
 
@@ -75,15 +78,27 @@ def fit(
     >>> fitted.predict(x[[10, 90]]).round().tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    import lightgbm
-
     x, y, weights = weighted_rows(x, y, weights)
     present, position = present_classes(y) if task.is_classification else (None, y)
     if present is not None and len(present) == 1:
         return fit_constant(x, y, spec=ConstantSpec(), task=task, rng=rng)
-    centre, scale = (0.0, 1.0) if task.is_classification else unit_of(y)
     settings = _settings(spec, None if present is None else len(present), len(x), integer_seed(rng))
-    train = lightgbm.Dataset(x, (position - centre) / scale, weight=weights, params=settings, free_raw_data=False)
+    if task.quantiles:
+        one = replace(task, quantiles=())
+        more = ({**settings, "objective": "quantile", "alpha": level} for level in task.quantiles)
+        return side_by_side([_grow(x, y, weights, None, spec, own, one, valid) for own in more])
+    return _grow(x, position, weights, present, spec, settings, task, valid)
+
+
+def _grow(
+    x: np.ndarray, y: np.ndarray, weights: np.ndarray, present: np.ndarray | None, spec: BoostingSpec,
+    settings: dict[str, Any], task: Task, valid: Held | None,
+) -> Fitted:  # fmt: skip
+    """One booster; `y` are places among the classes that are present, or values."""
+    import lightgbm
+
+    centre, scale = (0.0, 1.0) if task.is_classification else unit_of(y)
+    train = lightgbm.Dataset(x, (y - centre) / scale, weight=weights, params=settings, free_raw_data=False)
     held: list[Any] = []
     callbacks: list[Any] = []
     if valid is not None:
@@ -205,7 +220,7 @@ def _read_tree(section: str, output: int, n_outputs: int) -> Tree:
 
 
 def _units(spec: BoostingSpec, task: Task, n_rows: int, n_columns: int) -> float:
-    n_trees = spec.rounds * (len(task.classes) if task.kind == "multiclass" else 1)
+    n_trees = spec.rounds * (len(task.classes) if task.kind == "multiclass" else max(1, len(task.quantiles)))
     per_level = n_rows * (0.012 + 0.006 * math.sqrt(n_columns))
     return float(n_trees * (150 + math.log2(spec.leaves) * per_level + 0.05 * n_columns * spec.leaves))
 
@@ -232,4 +247,5 @@ MODEL = Model(
     },
     suits=lambda task, n_rows, n_columns: n_rows >= 10,
     units=_units,
+    quantiles=True,
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from modelwright.core.spec import Spec
+from modelwright.models._quantiles import weighted_quantile
 from modelwright.models.base import Held, Model, n_outputs, weighted_rows
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def fit(
     weights: np.ndarray | None = None,
     valid: Held | None = None,
 ) -> Fitted:
-    """Weighted class shares, or the weighted mean or median.
+    """Weighted class shares, or the weighted mean or median; quantiles where the task asks for them.
 
     >>> import numpy as np
     >>> from modelwright_runtime.signature import Task
@@ -51,12 +52,14 @@ def fit(
     if task.is_classification:
         counts = np.bincount(y, weights, n_outputs(task))
         answer = counts / counts.sum()
+    elif task.quantiles:
+        answer = np.array([weighted_quantile(y.astype(np.float64), weights, level) for level in task.quantiles])
     else:
         answer = np.array([_middle(y.astype(np.float64), weights, spec.value)])
 
     def predict(x: np.ndarray) -> np.ndarray:
         repeated = np.repeat(answer[None], len(x), axis=0)
-        return repeated if task.is_classification else repeated[:, 0]
+        return repeated if task.is_classification or task.quantiles else repeated[:, 0]
 
     return Fitted(predict=predict, emit=lambda graph, x: _emit(answer, task, graph, x), info=_told(answer))
 
@@ -77,10 +80,10 @@ def _told(answer: np.ndarray) -> dict[str, Any]:
 
 def _emit(answer: np.ndarray, task: Task, graph: Graph, x: str) -> str:
     rows = graph.node("Shape", x, start=0, end=1)
-    if not task.is_classification:
+    if not task.is_classification and not task.quantiles:
         return graph.node("Expand", graph.constant(answer, "float64"), rows)
     shape = graph.node("Concat", rows, graph.constant([len(answer)], "int64"), axis=0)
-    return graph.node("Expand", graph.constant(answer[None], "float32"), shape)
+    return graph.node("Expand", graph.constant(answer[None], "float64" if task.quantiles else "float32"), shape)
 
 
 MODEL = Model(
@@ -88,6 +91,7 @@ MODEL = Model(
     fit=fit,
     spec=ConstantSpec,
     preset="plain",
+    quantiles=True,
     order=0,
     suits=lambda task, n_rows, n_columns: True,
     units=lambda spec, task, n_rows, n_columns: n_rows * 0.01,

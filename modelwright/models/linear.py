@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from modelwright.core.spec import Spec
+from modelwright.models._quantiles import linear_quantile, side_by_side
 from modelwright.models.base import (
     Held,
     Model,
@@ -55,9 +56,11 @@ def fit(
     weights: np.ndarray | None = None,
     valid: Held | None = None,
 ) -> Fitted:
-    """Multinomial logistic regression, or ridge regression. Wants scaled features without gaps.
+    """Multinomial logistic regression, or ridge regression; of quantiles, quantile regression with the same penalty.
+    Wants scaled features without gaps.
 
-    Reference: Hastie, Tibshirani and Friedman (2009), "The Elements of Statistical Learning", 3.4 and 4.4.
+    References: Hastie, Tibshirani and Friedman (2009), "The Elements of Statistical Learning", 3.4 and 4.4; Koenker and
+    Bassett (1978), "Regression quantiles".
 
     >>> import numpy as np
     >>> from modelwright_runtime.signature import Task
@@ -71,6 +74,9 @@ def fit(
         if len(set(y.tolist())) == 1:
             return fit_constant(x, y, spec=ConstantSpec(), task=task, rng=rng)
         return _fit_classes(*weighted_rows(x, y, weights), spec, task)
+    if task.quantiles:
+        rows = weighted_rows(x, y, weights)
+        return side_by_side([_fit_level(*rows, spec, level) for level in task.quantiles])
     return _fit_values(*weighted_rows(x, y, weights), spec)
 
 
@@ -142,8 +148,32 @@ def _fit_values(x: np.ndarray, y: np.ndarray, weights: np.ndarray, spec: LinearS
     return Fitted(predict=predict, emit=emit, importance=np.abs(model.coef_) * x.std(axis=0, dtype=np.float64))
 
 
+def _fit_level(x: np.ndarray, y: np.ndarray, weights: np.ndarray, spec: LinearSpec, level: float) -> Fitted:
+    """One quantile."""
+    import numpy as np
+
+    from modelwright.core.values import Fitted
+
+    with one_thread():
+        coefficients, intercept = linear_quantile(
+            x, y.astype(np.float64), weights, level, penalty=spec.penalty, n_steps=spec.max_iterations
+        )
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        values: np.ndarray = x.astype(np.float64) @ coefficients + intercept
+        return values
+
+    def emit(graph: Graph, x: str) -> str:
+        values = graph.tensor(graph.tensor(x).cast("float64")) @ coefficients[:, None] + intercept
+        return emit_column(graph, values.name)
+
+    return Fitted(predict=predict, emit=emit, importance=np.abs(coefficients) * x.std(axis=0, dtype=np.float64))
+
+
 def _units(spec: LinearSpec, task: Task, n_rows: int, n_columns: int) -> float:
-    """A step reads the matrix twice per class; ridge forms one cross product."""
+    """A step reads the matrix twice per class or quantile; ridge forms one cross product."""
+    if task.quantiles:
+        return 15_000 + len(task.quantiles) * 300 * n_rows * (n_columns + 20) * 1.5e-3
     if not task.is_classification:
         return 10_000 + n_rows * n_columns * (n_columns + 20) * 2e-4 + n_columns**3 * 1e-4
     n_steps = min(spec.max_iterations, 100)
@@ -159,6 +189,7 @@ MODEL = Model(
     variants=({}, {"penalty": 0.05}, {"penalty": 20.0}, {"penalty": 400.0}),
     words=({"penalty": 0.3}, {"penalty": 0.1}, {"penalty": 1.0}),
     space={"penalty": {"low": 1e-3, "high": 1e4, "log": True}},
+    quantiles=True,
     suits=lambda task, n_rows, n_columns: n_rows * n_columns <= 500_000_000,
     units=_units,
 )

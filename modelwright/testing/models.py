@@ -3,8 +3,8 @@
 What it asks, for each task that the model suits: an easy problem is learned well above the constant answer;
 a row of weight 0 counts as absent and heavier rows pull; the same seed gives the same answer; the nodes answer
 as `predict` does within 1e-5, on held-out and on extreme rows, on one row and on none; probabilities are
-probabilities; few rows, one column, a constant column and a class that training lacks are taken; the graph
-holds standard operators and nothing else.
+probabilities; about as many rows lie below a quantile as its level says; few rows, one column, a constant column and
+a class that training lacks are taken; the graph holds standard operators and nothing else.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def check_model(model: Model, settings: Mapping[str, Any] | None = None, *, lear
     >>> check_model(MODEL)
     """
     for task in _tasks():
-        if not model.suits(task, 600, 4):
+        if not model.suits(task, 600, 4) or (task.quantiles and not model.quantiles):
             continue
         x, y = _problem(model, task, 800, seed=0)
         fitted = _fit(model, settings, x[:500], y[:500], task)
@@ -44,6 +44,7 @@ def check_model(model: Model, settings: Mapping[str, Any] | None = None, *, lear
         again = _fit(model, settings, x[:500], y[:500], task)
         assert (again.predict(x) == fitted.predict(x)).all(), "the same seed gives another answer"
         _check_weights(model, settings, x, y, task)
+        _check_held_out(model, settings, x, y, task)
         _check_edges(model, settings, task)
 
 
@@ -54,6 +55,7 @@ def _tasks() -> list[Task]:
         Task(kind="binary", target="y", classes=("no", "yes")),
         Task(kind="multiclass", target="y", classes=("a", "b", "c", "d", "e")),
         Task(kind="regression", target="y"),
+        Task(kind="regression", target="y", quantiles=(0.1, 0.5, 0.8)),
     ]
 
 
@@ -117,7 +119,8 @@ def _check_form(answer: np.ndarray, n_rows: int, task: Task) -> None:
 
     assert np.isfinite(answer).all(), "an answer is not a finite number"
     if not task.is_classification:
-        assert answer.shape == (n_rows,) and answer.dtype == np.float64, "values have another form"
+        shape = (n_rows, len(task.quantiles)) if task.quantiles else (n_rows,)
+        assert answer.shape == shape and answer.dtype == np.float64, "values have another form"
         return
     assert answer.shape == (n_rows, len(task.classes)), "there is not one probability per class"
     assert (answer >= 0).all() and (answer <= 1).all(), "a probability lies outside 0..1"
@@ -132,7 +135,7 @@ def _graph_of(fitted: Fitted, n_columns: int, task: Task) -> bytes:
     if task.is_classification:
         graph.output("probabilities", tensor, "float32", (None, len(task.classes)))
     else:
-        graph.output("values", tensor, "float64", (None,))
+        graph.output("values", tensor, "float64", (None, len(task.quantiles)) if task.quantiles else (None,))
     return graph.to_bytes()
 
 
@@ -166,6 +169,10 @@ def _check_learns(fitted: Fitted, x: np.ndarray, y: np.ndarray, task: Task) -> N
             f"right for {right:.2f} of the rows; the constant answer for {constant:.2f}"
         )
     else:
+        for place, level in enumerate(task.quantiles):
+            below = float((y <= answer[:, place]).mean())
+            assert abs(below - level) < 0.15, f"{below:.2f} of the rows lie below the quantile {level}"
+        answer = answer[:, task.quantiles.index(0.5)] if task.quantiles else answer
         left = float(((y - answer) ** 2).mean() / y.var())
         assert left < 0.4, f"{left:.2f} of the variance is left"
     if fitted.importance is not None:
@@ -190,6 +197,19 @@ def _check_weights(model: Model, settings: Any, x: np.ndarray, y: np.ndarray, ta
     pulled = float(np.abs(heavy - clean).mean()) / unit
     assert away < 0.1, f"rows of weight 0 move the answer by {away:.2f}"
     assert pulled > max(0.1, 3 * away), f"rows of weight 10 move the answer by {pulled:.2f} only"
+
+
+def _check_held_out(model: Model, settings: Any, x: np.ndarray, y: np.ndarray, task: Task) -> None:
+    """Held-out rows, weighted, and with a class that training lacks, are taken by all, heeded by those that stop early."""
+    import numpy as np
+
+    from modelwright.models.base import Held
+
+    fit = np.flatnonzero(y[:400] != 0) if task.kind == "multiclass" else np.arange(400)
+    spec = model.spec.parse(dict(settings or {}), where=model.name)
+    held = Held(x[500:], y[500:], np.linspace(0.5, 1.5, len(x) - 500))
+    fitted = model.fit(x[fit], y[fit], spec=spec, task=task, rng=np.random.default_rng(7), valid=held)
+    _check_form(fitted.predict(x[500:]), len(x) - 500, task)
 
 
 def _check_edges(model: Model, settings: Any, task: Task) -> None:
