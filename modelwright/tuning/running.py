@@ -96,7 +96,7 @@ class _Told:
 
 def _in_processes(objective: Objective, tuner: Tuner, journal: str | Path, told: _Told) -> None:
     context = multiprocessing.get_context("spawn")  # a fork would copy the locks of threads that it does not copy
-    place = (str(journal), tuner.name)
+    place = (str(journal), tuner.name, tuner.crowd)
     given = (objective, tuner.space.to_plain(), tuner.spec.to_plain(), tuner.seed, place)
     begun: list[_Worker] = []
 
@@ -181,15 +181,16 @@ def _worker(
     space: dict[str, Any],
     spec: dict[str, Any],
     seed: int,
-    journal: tuple[str, str],
+    place: tuple[str, str, str],
 ) -> None:
     """One process: it works on the study until nothing is left, and ends with the process that began it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the first process's to answer
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # threads of several processes that wait for each other cost more than they save
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // spec["workers"])))
+    journal, name, crowd = place
     try:
-        with Tuner(Space.parse(space), StudySpec(**spec), seed=seed, journal=journal[0], name=journal[1]) as tuner:
+        with Tuner(Space.parse(space), StudySpec(**spec), seed=seed, journal=journal, name=name, crowd=crowd) as tuner:
             work(tuner, objective)
     except WrightError as problem:
         kind = "user" if isinstance(problem, UserError) else "system"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,9 @@ from modelwright.tuning.journal import Event, open_journal
 from modelwright.tuning.space import Settings, Space, first_settings
 from modelwright.tuning.study import Study, Tried
 
-MOST_BEGINNINGS = 3
-"""A trial with which so many processes died is given up: its settings may need more memory than there is."""
+MOST_OF_CROWD, MOST_BEGINNINGS = 3, 10
+"""A trial is given up after so many workers of one call died with it, for its settings may need more memory than there
+is; and after so many processes of any calls did."""
 
 MOST_REDRAWS = 100
 WAITS_S = (0.02, 0.5)
@@ -68,7 +70,7 @@ class Tuner:
 
     def __init__(
         self, space: Space | Mapping[str, Any], spec: StudySpec = StudySpec(),  # noqa: B008
-        *, seed: int = 0, journal: str | Path | None = None, name: str = "",
+        *, seed: int = 0, journal: str | Path | None = None, name: str = "", crowd: str = "",
     ) -> None:  # fmt: skip
         self.space = space if isinstance(space, Space) else Space.parse(space)
         self.spec, self.seed, self.name = spec, seed, name
@@ -76,10 +78,11 @@ class Tuner:
         self.pruner: Pruner | None = None if spec.prune == "none" else registry.get("pruners", spec.prune)
         self.start = first_settings(self.space, spec.start)[: spec.trials] if self.search.starts else []
         self.n_trials = self.search.size(self.space, spec.trials)
+        self.crowd = crowd or uuid.uuid4().hex  # the call that this process works for, with others beside it
         self.identity = identity_of(self.space, spec, seed, name)
         self._tried: dict[int, Tried] = {}
         self._by: dict[int, str] = {}  # who works on a trial that is running
-        self._n_begun: dict[int, int] = {}
+        self._begun: dict[int, list[str]] = {}  # by which calls a trial was begun and not given back
         self._is_named = False
         self.journal = open_journal(journal, self.identity)
         with self.journal.locked():
@@ -108,7 +111,7 @@ class Tuner:
     @property
     def n_begun(self) -> int:
         """How often trials were begun so far, those included that were begun again."""
-        return sum(self._n_begun.values())
+        return sum(map(len, self._begun.values()))
 
     def look(self) -> Study:
         """What was tried so far, by all who work on it."""
@@ -190,10 +193,10 @@ class Tuner:
         if event["event"] == "begin":
             self._tried.setdefault(number, Tried(number=number, settings=event["settings"]))
             self._by[number] = event["worker"]
-            self._n_begun[number] = self._n_begun.get(number, 0) + 1
+            self._begun.setdefault(number, []).append(event["crowd"])
         elif event["event"] == "left":
             self._by[number] = ""
-            self._n_begun[number] -= 1
+            self._begun[number].pop()
         elif event["event"] == "end":
             self._by.pop(number, None)
             self._tried[number] = replace(
@@ -206,9 +209,10 @@ class Tuner:
         for number, worker in sorted(self._by.items()):
             if worker == self.journal.worker or (worker and self.journal.is_alive(worker)):
                 continue
-            if self._n_begun[number] < MOST_BEGINNINGS:
+            begun = self._begun[number]
+            if begun.count(self.crowd) < MOST_OF_CROWD and len(begun) < MOST_BEGINNINGS:
                 return number
-            why = f"{MOST_BEGINNINGS} processes ended without a word while they tried it"
+            why = f"{len(begun)} processes ended without a word while they tried it"
             self._write({"event": "end", "number": number, "state": "failed", "reports": [], "loss": None, "why": why})
         return None
 
@@ -230,7 +234,8 @@ class Tuner:
     def _begin(self, number: int) -> Trial:
         known = self._tried.get(number)
         settings = dict(known.settings) if known else self._settings(number)
-        self._write({"event": "begin", "number": number, "settings": settings, "worker": self.journal.worker})
+        who = {"worker": self.journal.worker, "crowd": self.crowd}
+        self._write({"event": "begin", "number": number, "settings": settings, **who})
         return Trial(self, number, settings)
 
     def _visible(self, number: int) -> list[Tried]:

@@ -227,6 +227,18 @@ def test_what_cannot_be_shared_and_what_a_worker_says(tmp_path: Path) -> None:
         tune(objectives.refused, SPACE, spec.but(workers=2, start=({"x": 0.5},)))
 
 
+def test_a_trial_is_begun_again_until_too_many_processes_left_it_without_a_word(tmp_path: Path) -> None:
+    seen = []
+    for _ in range(11):
+        tuner = Tuner(SPACE, StudySpec(search="random", trials=2), journal=tmp_path / "s.jsonl")
+        trial = tuner.ask()
+        assert trial is not None
+        seen.append((trial.number, trial["x"]))
+        tuner.close()  # as a kill would: its lock is free, and nothing was told
+    assert seen[:10] == [seen[0]] * 10 and seen[10][0] == 1
+    assert "10 processes ended without a word" in tuner.study.trials[0].why
+
+
 RUN = """
 import sys
 from functools import partial
