@@ -242,7 +242,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         top["target"] = _natural_target(options.source)
     if top.get("target", "") is None:
         raise UserError(
-            "cli.target", f"--target is needed: which column of {options.source} is to be predicted? Without one: --task.",
+            "cli.target", f"--target is needed (or --task): which column of {options.source} is to be predicted?",
             hint=_columns_hint(options.source, options.store),
         )  # fmt: skip
     return Recipe.from_plain({**changes, **top, "data": _data(options.source, changes.pop("data", {}))})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from modelwright.cleaning.base import CleanSpec
 from modelwright.cleaning.mend import MendSpec
@@ -23,6 +23,7 @@ from modelwright.sequences.base import WindowSpec
 from modelwright.splitting.base import SplitSpec
 from modelwright.training.base import TrainSpec
 from modelwright.tuning.base import TuneSpec
+from modelwright.unsupervised.spec import spec_of
 
 STAGES = {
     "data": "collect", "mend": "mend", "clean": "clean", "sequences": "window", "split": "split", "tune": "tune",
@@ -32,7 +33,7 @@ STAGES = {
 
 
 class Recipe(Spec):
-    """The whole of a run. Everything has a default but `target` and `data`.
+    """The whole of a run. Everything has a default but `data`, and `target` or a `task` without one.
 
     >>> recipe = Recipe.from_plain({"target": "price", "data": "homes.csv"})
     >>> recipe.name, recipe.seed
@@ -40,7 +41,8 @@ class Recipe(Spec):
     """
 
     name: str = Field(description="names the run, its package and its report; else the file's stem")
-    target: str = Field(description="the column to predict")
+    target: str = Field("", description="the column to predict")
+    task: Use | None = Field(None, description="what is learned without a target: anomaly, clusters or embedding")
     seed: int = Field(0, ge=0, description="every random choice follows from it")
     labels: str = Field("", description="a labelling project of the store, whose labels are the target column")
     data: CollectSpec = Field(description="where the rows come from")
@@ -68,6 +70,30 @@ class Recipe(Spec):
     @classmethod
     def _one_or_more(cls, given: Any) -> Any:
         return given if isinstance(given, list | tuple) else () if given is None else (given,)
+
+    @model_validator(mode="after")
+    def _target_or_task(self) -> Recipe:
+        """Something is to be learned, and what is said goes with it."""
+        if self.task is None and not self.target:
+            raise UserError(
+                "recipe.target", "`recipe` needs the setting `target`, the column to predict.",
+                hint="or learn without one: `task: anomaly`, `clusters` or `embedding`",
+            )  # fmt: skip
+        if self.task is not None:
+            spec_of(self.task)
+            for name, said in (("target", self.target), ("labels", self.labels), ("tune", self.tune),
+                               ("package.compress", self.package.compression())):  # fmt: skip
+                if said:
+                    raise UserError(
+                        "recipe.task", f"`task: {self.task.method}` is learned without a target; `{name}` has no part "
+                        "in it.", hint=f"leave out `{name}`, or `task`",
+                    )  # fmt: skip
+        elif self.evaluate.labels:
+            raise UserError(
+                "recipe.task", "`evaluate.labels` is for tasks without a target; here the target is what is known.",
+                hint="leave it out",
+            )  # fmt: skip
+        return self
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Recipe:

@@ -33,6 +33,9 @@ class EvaluateSpec(Spec):
     season: int | None = Field(
         None, ge=1, description="steps of a season, for forecasts; left out, it is found in the training rows"
     )
+    labels: str = Field(
+        "", description="without a target: a column with the truth, which answers are held against and never learn from"
+    )
     confidence: float = Field(0.95, ge=0.5, le=0.999, description="share of intervals that hold the true value")
 
     @field_validator("metrics")
@@ -87,8 +90,13 @@ def evaluate(
     from modelwright.evaluation import slices as slicing
     from modelwright.evaluation.asking import ask
     from modelwright.evaluation.background import Background
+    from modelwright.evaluation.text import UNLABELLED
 
     spec = spec or EvaluateSpec()
+    if trained.task.kind in UNLABELLED:
+        from modelwright.evaluation.unlabelled import report_unlabelled
+
+        return report_unlabelled(trained, data, spec, seed=seed)
     columns = spec.slices
     if columns == "auto":
         columns = tuple(slicing.columns_to_slice(data.schema, trained.importance))

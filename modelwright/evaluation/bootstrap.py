@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelwright.evaluation.names import NAMES
+from modelwright.evaluation.names import EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,7 +129,7 @@ def interval(
     """
     tail = (1.0 - confidence) / 2.0
     low, high = (float(value + edge) for edge in np.quantile(spread, [tail, 1.0 - tail]))
-    of = NAMES[name]
+    of = EVERY[name]
     if of.share and n_errorless and np.abs(spread).max() < ROUNDING:
         reach = (1.0 - confidence) ** (1.0 / n_errorless)
         low = reach if value > 1.0 - ROUNDING else low

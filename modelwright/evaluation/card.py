@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from modelwright.evaluation import text
-from modelwright.evaluation.names import NAMES
+from modelwright.evaluation.names import EVERY
 from modelwright.evaluation.report import plain_fact
 
 if TYPE_CHECKING:
@@ -79,8 +79,12 @@ def _details(report: Report, trained: Trained | None) -> list[str]:
     if trained is None:
         return [*lines, f"- Model: {NOT_KNOWN}"]
     task = trained.task
-    lines.append(f"- Predicts: {escaped(task.target, 80)}")
-    if task.classes:
+    about = text.KINDS[task.kind] if task.kind in text.UNLABELLED else task.target
+    lines.append(f"- Predicts: {escaped(about, 80)}")
+    if task.kind == "anomaly":
+        share = text.figure(trained.signature.threshold)
+        lines.append(f"- Threshold: a row is an anomaly from a score of {share} up: so many usual rows are less odd")
+    elif task.classes:
         more = f" and {len(task.classes) - 20} more" if len(task.classes) > 20 else ""
         lines.append(f"- Classes: {', '.join(escaped(name, 40) for name in task.classes[:20])}{more}")
     if task.kind == "binary":
@@ -119,6 +123,9 @@ _KINDS = {
     "detection": "detection of things in pictures",
     "segmentation": "a class for every pixel of a picture",
     "regression": "regression",
+    "anomaly": "anomaly detection, without labels",
+    "clusters": "clustering",
+    "embedding": "dimensionality reduction",
 }
 
 
@@ -172,7 +179,7 @@ def _metrics(report: Report) -> list[str]:
             f"| {text.label(metric.name)}{mark} | {text.metric_figure(metric)} | "
             f"{text.metric_range(metric)} | {told} | {metric.better} |"
         )
-    meanings = [f"- {text.label(m.name)}: {NAMES[m.name].meaning}." for m in report.metrics if m.name in NAMES]
+    meanings = [f"- {text.label(m.name)}: {EVERY[m.name].meaning}." for m in report.metrics if m.name in EVERY]
     return [*lines, "", "Intervals are bootstrap intervals over held-out rows.", "", *meanings]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelwright.evaluation import example_pictures, pictures, text
+from modelwright.evaluation.unlabelled_figures import figures_of
 
 if TYPE_CHECKING:
     from modelwright.core.values import Report
@@ -68,6 +69,7 @@ def figures(report: Report) -> list[dict[str, Any]]:
         "multilabel": _label_figures,
         "forecast": _forecast_figures,
         "detection": _box_figures,
+        **dict.fromkeys(text.UNLABELLED, figures_of),
         "segmentation": lambda _: [],  # what errs is told by pixels and by class, and shown
     }
     made = by_kind.get(report.task, _class_figures)(report)

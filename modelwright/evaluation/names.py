@@ -77,6 +77,47 @@ NAMES: dict[str, Name] = {
     "pinball_90": Name("Pinball 0.9", "mean error where answering too low costs nine times as much", "lower"),
 }
 
+WITHOUT_TARGET: dict[str, Name] = {
+    "rank_agreement": Name(
+        "Agreement in rank", "how far detectors of two halves of the rows order other rows alike", "higher", -1.0, 1.0
+    ),
+    "uniformity_gap": Name(
+        "Gap to an even spread", "how far scores of rows not learned from are from what they say", "lower", 0.0, 1.0
+    ),
+    "agreement": Name(
+        "Agreement of halves",
+        "how far groups learned on two halves of the rows agree, beyond chance",
+        "higher",
+        -1.0,
+        1.0,
+    ),
+    "silhouette": Name(
+        "Silhouette", "how much nearer held-out rows are to their group than to the next one", "higher", -1.0, 1.0
+    ),
+    "adjusted_rand": Name(
+        "Adjusted Rand index", "pairs of rows told as by the labels, beyond chance", "higher", -1.0, 1.0
+    ),
+    "adjusted_information": Name(
+        "Adjusted mutual information", "what groups and labels say of each other, beyond chance", "higher", -1.0, 1.0
+    ),
+    "trustworthiness": Name(
+        "Trustworthiness", "how far neighbours on the map are neighbours in the table", "higher", 0.0, 1.0, share=True
+    ),
+    "explained_variance": Name(
+        "Variance kept", "share of the variance of held-out rows that the coordinates hold", "higher", None, 1.0
+    ),
+    "label_neighbours": Name(
+        "Neighbours of one label",
+        "share of the ten nearest rows on the map with a row's label",
+        "higher",
+        0.0,
+        1.0,
+        True,
+    ),
+}
+"""What is measured of models without a target; none of these can be asked for by name."""
+EVERY = {**NAMES, **WITHOUT_TARGET}
+
 _CLASSES = (
     "accuracy",
     "balanced_accuracy",

@@ -16,10 +16,11 @@ from modelwright.core.errors import UserError
 from modelwright.evaluation import pictures, text
 from modelwright.evaluation.figures import drawn, errors, figures, per_class, told_boxes
 from modelwright.evaluation.forms import forms
-from modelwright.evaluation.names import NAMES
+from modelwright.evaluation.names import EVERY
 from modelwright.evaluation.showcase import MAX_EXAMPLE_BYTES, confused, examples
 from modelwright.evaluation.training_story import story
 from modelwright.evaluation.tuning_story import tunings
+from modelwright.evaluation.unlabelled_figures import details_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -107,6 +108,7 @@ def _target(report: Report, trained: Trained | None, number: int, budget: list[i
         "told": told_boxes(report),
         "confused": confused(report, budget),
         "examples": examples(report, budget),
+        "unlabelled": details_of(report),
         "slices": _slices(report),
     }
 
@@ -118,7 +120,8 @@ def _training(trained: Trained | None) -> dict[str, Any]:
 
 def _head(report: Report, trained: Trained | None, number: int = 0) -> dict[str, Any]:
     task = (trained.task, *trained.signature.more_tasks)[number] if trained else None
-    target = text.short(task.target if task else report.target, 60)
+    target = "" if report.task in text.UNLABELLED else text.short(task.target if task else report.target, 60)
+    has_classes = report.task not in text.UNLABELLED
     primary, base = report[report.primary], text.find(report.baseline, report.primary)
     word, sentence = text.verdict(report)
     versus = ""
@@ -133,8 +136,8 @@ def _head(report: Report, trained: Trained | None, number: int = 0) -> dict[str,
         "target": target,
         "kind": text.KINDS.get(report.task, report.task),
         "base_name": text.short(str(report.curves.get("baseline_name", "the same answer always")), 60),
-        "classes": [text.short(name, 30) for name in task.classes[:8]] if task else [],
-        "n_more_classes": max(0, len(task.classes) - 8) if task else 0,
+        "classes": [text.short(name, 30) for name in task.classes[:8]] if task and has_classes else [],
+        "n_more_classes": max(0, len(task.classes) - 8) if task and has_classes else 0,
         "headline": text.headline(report),
         "verdict": sentence,
         "word": word,
@@ -179,7 +182,7 @@ def _metric_rows(report: Report) -> list[dict[str, Any]]:
     rows = []
     for metric in report.metrics:
         base = text.find(report.baseline, metric.name)
-        known = NAMES.get(metric.name)
+        known = EVERY.get(metric.name)
         values = [metric.low, metric.high, *([base.value] if base else [])]
         # A share is drawn on the whole span from 0 to 1, so that rows can be compared.
         whole = (0.0, 1.0) if text.is_share(metric.name) else (min(0.0, *values), max(0.0, *values))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modelwright.evaluation.names import NAMES
+from modelwright.evaluation.names import EVERY
 from modelwright.told import figure as figure
 from modelwright.told import percent as percent
 from modelwright.told import short as short
@@ -21,19 +21,24 @@ KINDS = {
     "forecast": "the steps ahead",
     "detection": "boxes around things",
     "segmentation": "a class for every pixel",
+    "anomaly": "how odd a row is",
+    "clusters": "which rows belong together",
+    "embedding": "few coordinates in place of many columns",
 }
 """What is predicted, by kind of task, in words."""
+UNLABELLED = ("anomaly", "clusters", "embedding")
+"""Tasks without a target."""
 _NOUNS = {"detection": "picture", "segmentation": "picture", "forecast": "window"}
 
 
 def label(name: str) -> str:
     """The metric's name in words; an unknown one is told as it is."""
-    return NAMES[name].label if name in NAMES else name
+    return EVERY[name].label if name in EVERY else name
 
 
 def is_share(name: str) -> bool:
     """Whether the metric is a share of rows or pairs."""
-    return name in NAMES and NAMES[name].share
+    return name in EVERY and EVERY[name].share
 
 
 def metric_figure(metric: Metric) -> str:
@@ -71,6 +76,8 @@ def headline(report: Report, *, target: str = "the target") -> str:
     """
     confidence = percent(float(report.curves.get("confidence", 0.95)))
     rows = f"{report.n_rows:,} {noun(report, report.n_rows)}"
+    if "headline" in report.curves:
+        return str(report.curves["headline"])
     if report.task not in ("binary", "multiclass", "regression"):
         return " ".join([f"On {rows} it had never seen: {in_short(report)}.", *_of_others(report)])
     name = "mae" if report.task == "regression" else "accuracy"
@@ -117,6 +124,8 @@ def in_short(report: Report) -> str:
 
 def verdict(report: Report) -> tuple[str, str]:
     """Whether the model beats the constant baseline on the primary metric: a word and a sentence."""
+    if "not_clear" in report.curves:
+        return "unclear", str(report.curves["not_clear"])
     gain = report.curves.get("gain")
     if not gain:
         return "unknown", "There is no baseline to hold the model against."

@@ -40,6 +40,16 @@ class Watcher:
         return self.joint.raw(self.space.points(rows))
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Judged:
+    """The raw scores of the training rows by detectors of other rows, the line that is drawn, and what it is as a
+    share of usual rows."""
+
+    raw: np.ndarray
+    line: float
+    threshold: float
+
+
 def anomalies(
     data: Dataset, splits: Splits, spec: AnomalySpec = AnomalySpec(), *, seed: int = 0, watch: Watch | None = None  # noqa: B008
 ) -> Trained:  # fmt: skip
@@ -86,16 +96,16 @@ def _anomalies(
     calibration = calibrate(others)
     line, about_line = _line(others, spec)
     reasons = learn_reasons(watcher.space, points)
-    threshold = float(calibration.apply(np.array([line]))[0])
+    judged = Judged(raw=others, line=line, threshold=float(calibration.apply(np.array([line]))[0]))
     decisions = (*told, *watcher.space.decisions, *_about_detectors(watcher.joint, spec), about_line)
     own = watcher.joint.heard(scores)
     learned = Learned(
-        task=_task(data, reasons), space=watcher.space, decisions=decisions, threshold=threshold,
+        task=_task(data, reasons), space=watcher.space, decisions=decisions, threshold=judged.threshold,
         emit=lambda graph, inputs: _emit(graph, inputs, watcher, calibration, reasons),
         answer=lambda some: _answer(some, watcher, calibration, reasons),
         leaderboard=_leaderboard(scores, own, uses), validation=calibration.apply(others)[:, None],
         importance=_importance(reasons.parts(points[own >= line]), reasons.columns),
-        facts=_facts(rows, data, splits, uses, seed, others, line, threshold, watcher),
+        facts=_facts(rows, data, splits, uses, seed, judged, watcher),
         n_cells_per_row=max(one.fitted.n_cells_per_row for one in watcher.joint.members) + reasons.edges.size * 3,
     )  # fmt: skip
     return trained_of(learned, rows, data, splits)
@@ -212,21 +222,23 @@ def _importance(parts: np.ndarray, columns: tuple[str, ...]) -> dict[str, float]
 
 
 def _facts(
-    rows: Dataset, data: Dataset, splits: Splits, uses: Sequence[tuple[Any, Any]], seed: int, others: np.ndarray,
-    line: float, threshold: float, watcher: Watcher,
+    rows: Dataset, data: Dataset, splits: Splits, uses: Sequence[tuple[Any, Any]], seed: int, judged: Judged,
+    watcher: Watcher,
 ) -> dict[str, Any]:  # fmt: skip
     """What the report shows: the histogram of scores, the line, and whether other rows would order rows alike."""
     import numpy as np
 
-    top = float(np.quantile(others, 0.999))
-    counts, edges = np.histogram(np.minimum(others, top), bins=N_BINS)
+    raw, share = judged.raw, float((judged.raw >= judged.line).mean())
+    top = float(np.quantile(raw, 0.999))
+    counts, edges = np.histogram(np.minimum(raw, top), bins=N_BINS)
     held_out = data.take(splits.test) if len(splits.test) else rows
     held_out = data_at(held_out, np.isin(np.arange(held_out.n_rows), sample(held_out.n_rows, MOST_KEPT)))
     half = stream(seed, "unsupervised", "halves").permutation(rows.n_rows) % 2 == 0
     halves = [_learn(data_at(rows, chosen), uses, seed).raw(held_out) for chosen in (half, ~half)]
+    names = [one.name for one in watcher.joint.members]
     return {
-        "share": float((others >= line).mean()), "line": line, "threshold": threshold, "n_rows": rows.n_rows,
-        "scores": {"edges": edges.tolist(), "counts": counts.tolist(), "n_above": int((others > top).sum())},
-        "halves": [np.round(raw, 6).tolist() for raw in halves],
-        "agreement": watcher.joint.agreement, "detectors": [one.name for one in watcher.joint.members],
+        "share": share, "line": judged.line, "threshold": judged.threshold, "n_rows": rows.n_rows,
+        "scores": {"edges": edges.tolist(), "counts": counts.tolist(), "n_above": int((raw > top).sum())},
+        "halves": [np.round(one, 6).tolist() for one in halves], "detectors": names,
+        "told": f"{len(names)} detectors; {share:.2%} of {rows.n_rows:,} rows are odd",
     }  # fmt: skip

@@ -100,6 +100,8 @@ def _clusters(data: Dataset, splits: Splits, spec: ClustersSpec, seed: int, watc
         **told_of_groups(rows, space, points, shares, stability),
         **facts_of_held_out(data, splits, space, points, groups, grouping, seed),
         **_about_choice(rows, space, chosen, seed),
+        "told": f"{grouping.n} clusters by {chosen.trial.method}, halves of the rows agree at "
+        f"{chosen.trial.agreement:.2f}{'' if chosen.clear else ': no clear groups'}",
     }
     learned = Learned(
         task=_task(data, grouping.n), space=space, decisions=(*told, *space.decisions, *chosen.decisions), facts=facts,

@@ -75,6 +75,7 @@ def _embedding(data: Dataset, splits: Splits, spec: EmbeddingSpec, seed: int, wa
     facts = {
         "method": method.name, "n": n, "n_rows": rows.n_rows, "limits": limits, "n_columns": len(space.columns),
         "axes": _words(space, points, places), "picture": _picture(places),
+        "told": f"{n} coordinates by {method.name} in place of {len(space.columns)} columns",
         "variances": (principal(points - points.mean(axis=0), seed)[1][:30]).tolist(),
         **_judged(data, splits, space, points, fitted, n, seed),
     }  # fmt: skip

@@ -230,18 +230,12 @@ def _about_scales(purpose: Purpose, shared: list[str] | None, rows: Dataset, col
         else:
             choice, reason = "mean 0, deviation 1", "their units differ; each is to count alike"
         told.append(Decision("unsupervised", "numbers", choice, reason))
-    if "category" in kinds:
-        choice = (
-            "flags, and how rare each level is" if purpose == "anomaly" else "flags; of many levels the frequent ones"
-        )
-        told.append(
-            Decision(
-                "unsupervised",
-                "categories",
-                choice,
-                "a category counts half as much as a number, or its levels alone would make the groups",
-            )
-        )
+    if "category" in kinds and purpose == "anomaly":
+        reason = "a rare level is odd by itself, a frequent one may be odd beside the other columns"
+        told.append(Decision("unsupervised", "categories", "flags, and how rare each level is", reason))
+    elif "category" in kinds:
+        reason = "a category counts half as much as a number, or its levels alone would make the groups"
+        told.append(Decision("unsupervised", "categories", "flags; of many levels the frequent ones", reason))
     if any(rows.column(name).null_count() for name in columns):
         choice = "the middle, and a flag" if purpose == "anomaly" else "the middle"
         reason = "a gap can itself be odd" if purpose == "anomaly" else "what was not measured must not make a group"
