@@ -212,7 +212,7 @@ def _rows_of_tuning(recipe: Recipe, work: _Work, prepared: Prepared) -> tuple[Ro
     """Where trials find their rows, and what the stage's outcome follows from."""
     from modelwright.tuned import Rows, inputs_of
 
-    rows = Rows.of(work.store, prepared.cleaned.plain, prepared.splits.plain, recipe.train, recipe.seed)
+    rows = Rows.of(work.store, (prepared.cleaned.plain, prepared.splits.plain), recipe)
     return rows, [prepared.cleaned, prepared.splits, *inputs_of(rows)]
 
 

@@ -20,6 +20,7 @@ from modelwright.tuning.space import Settings, Space, first_settings
 if TYPE_CHECKING:
     from modelwright.core.spec import Spec
     from modelwright.core.values import Watch
+    from modelwright.recipe import Recipe
     from modelwright.training.base import ModelUse, TrainSpec
     from modelwright.training.scoring import Scoring
     from modelwright.tuning.study import Study
@@ -54,12 +55,12 @@ class Rows:
     seed: int
 
     @classmethod
-    def of(
-        cls, store: Store, cleaned: Mapping[str, Any], splits: Mapping[str, Any], spec: TrainSpec, seed: int
-    ) -> Rows:
-        """The cleaned, typed rows of a recipe."""
-        train = {name: value for name, value in spec.to_plain().items() if name in _DECIDES}
-        return cls(root=str(store.root), dataset=cleaned["kept"], splits=splits, train=train, seed=seed)
+    def of(cls, store: Store, prepared: tuple[Mapping[str, Any], Mapping[str, Any]], recipe: Recipe) -> Rows:
+        """The rows of a recipe; `prepared` are the plain forms of what was cleaned and of its splits."""
+        cleaned, splits = prepared
+        aside = _NO_MATTER if recipe.tune and "network" in recipe.tune.model else (*_NO_MATTER, "budget")
+        train = {name: value for name, value in recipe.train.to_plain().items() if name not in aside}
+        return cls(root=str(store.root), dataset=cleaned["kept"], splits=splits, train=train, seed=recipe.seed)
 
     @property
     def spec(self) -> TrainSpec:
@@ -74,7 +75,8 @@ class Rows:
         return decode(store, self.dataset), decode(store, self.splits)
 
 
-_DECIDES = ("task", "metric", "class_weight", "network", "budget")
+_NO_MATTER = ("models", "race", "ensemble", "threshold")
+"""Settings of training that change no candidate's loss. (Its budget says how long a network learns.)"""
 
 
 @lru_cache(maxsize=1)
