@@ -85,13 +85,15 @@ def _show_changes(name: str, store: Store, terminal: Terminal, limit: int) -> No
 
 def _show_package(path: Path, terminal: Terminal) -> None:
     from modelwright_runtime import load
+    from modelwright_runtime.unlabelled import KINDS, words_of
 
     model = load(path)
     if terminal.as_json:
         terminal.emit({"event": "package", "name": model.name, "signature": model.signature.to_plain()})
         return
     task = model.signature.task
-    terminal.text(f"{model.name}   predicts {task.target} ({task.kind})")
+    what = words_of(task) if task.kind in KINDS else f"{task.target} ({task.kind})"
+    terminal.text(f"{model.name}   predicts {what}")
     rows = [_column_line(reading.column, reading.kind, model.signature) for reading in model.signature.readings]
     terminal.table(["column", "kind", "seen in training"], rows, title="what it takes")
     terminal.text(model.facts["card"])

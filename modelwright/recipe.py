@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from modelwright.cleaning.base import CleanSpec
 from modelwright.cleaning.mend import MendSpec
@@ -71,28 +71,33 @@ class Recipe(Spec):
     def _one_or_more(cls, given: Any) -> Any:
         return given if isinstance(given, list | tuple) else () if given is None else (given,)
 
-    @model_validator(mode="after")
-    def _target_or_task(self) -> Recipe:
+    def but(self, **changes: Any) -> Recipe:
+        """The same recipe with some parts changed, checked anew."""
+        return super().but(**changes)._checked()
+
+    def _checked(self) -> Recipe:
         """Something is to be learned, and what is said goes with it."""
         if self.task is None and not self.target:
             raise UserError(
                 "recipe.target", "`recipe` needs the setting `target`, the column to predict.",
                 hint="or learn without one: `task: anomaly`, `clusters` or `embedding`",
             )  # fmt: skip
-        if self.task is not None:
-            spec_of(self.task)
-            for name, said in (("target", self.target), ("labels", self.labels), ("tune", self.tune),
-                               ("package.compress", self.package.compression())):  # fmt: skip
-                if said:
-                    raise UserError(
-                        "recipe.task", f"`task: {self.task.method}` is learned without a target; `{name}` has no part "
-                        "in it.", hint=f"leave out `{name}`, or `task`",
-                    )  # fmt: skip
-        elif self.evaluate.labels:
+        if self.task is None and self.evaluate.labels:
             raise UserError(
-                "recipe.task", "`evaluate.labels` is for tasks without a target; here the target is what is known.",
+                "recipe.task", "`evaluate.labels` is for tasks without a target; here the target is the truth.",
                 hint="leave it out",
             )  # fmt: skip
+        if self.task is None:
+            return self
+        spec_of(self.task)
+        given = {"target": self.target, "labels": self.labels, "tune": self.tune,
+                 "package.compress": self.package.compression()}  # fmt: skip
+        for name, said in given.items():
+            if said:
+                raise UserError(
+                    "recipe.task", f"`task: {self.task.method}` is learned without a target: `{name}` has no part.",
+                    hint=f"leave out `{name}`, or `task`",
+                )  # fmt: skip
         return self
 
     @classmethod
@@ -102,7 +107,7 @@ class Recipe(Spec):
         if "data" in settings:
             settings["data"] = data_of(settings["data"])
             settings.setdefault("name", name_of(settings["data"]))
-        recipe = cls.parse(settings, where="recipe")
+        recipe = cls.parse(settings, where="recipe")._checked()
         check_name(recipe.name)
         return recipe
 

@@ -124,8 +124,9 @@ def in_short(report: Report) -> str:
 
 def verdict(report: Report) -> tuple[str, str]:
     """Whether the model beats the constant baseline on the primary metric: a word and a sentence."""
-    if "not_clear" in report.curves:
-        return "unclear", str(report.curves["not_clear"])
+    if "verdict" in report.curves:
+        word, sentence = report.curves["verdict"]
+        return str(word), str(sentence)
     gain = report.curves.get("gain")
     if not gain:
         return "unknown", "There is no baseline to hold the model against."

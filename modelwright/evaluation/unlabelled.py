@@ -57,7 +57,7 @@ def report_unlabelled(trained: Trained, data: Dataset, spec: EvaluateSpec, *, se
         "gain": {"value": float(found[0][0].value - base.value), "low": float(np.quantile(gain, tail)),
                  "high": float(np.quantile(gain, 1 - tail))} if base else None,
         **({"oddest": _oddest(trained, data, answers)} if kind == "anomaly" else {}),
-        **({"not_clear": NOT_CLEAR} if kind == "clusters" and not facts["clear"] else {}),
+        **_verdict(kind, facts, found),
     }  # fmt: skip
     return Report(
         task=kind, n_rows=data.n_rows, primary=found[0][0].name, metrics=tuple(one for one, _, _ in found),
@@ -66,12 +66,27 @@ def report_unlabelled(trained: Trained, data: Dataset, spec: EvaluateSpec, *, se
     )  # fmt: skip
 
 
-NOT_CLEAR = "No clear groups: halves of the rows, learned apart, do not agree on them, or one cloud explains them all. "
-NOT_CLEAR += "What is numbered are slices of a continuum."
+NOT_CLEAR = (
+    "No clear groups: halves of the rows, learned apart, do not agree on them, or one cloud explains them all. What is "
+    "numbered are slices of a continuum."
+)
 _BASELINES = {
     "anomaly": "rows in any order", "clusters": "the same method on shuffled columns",
     "embedding": "as many random directions",
 }  # fmt: skip
+
+
+def _verdict(kind: str, facts: Mapping[str, Any], found: Sequence[Found]) -> dict[str, Any]:
+    """What is to be thought of it, where a baseline cannot say."""
+    first = found[0][0]
+    if kind == "clusters" and not facts["clear"]:
+        return {"verdict": ("unclear", NOT_CLEAR)}
+    if first.name != "rank_agreement":
+        return {}
+    rank = f"detectors of two halves of the rows order other rows alike (rank correlation {figure(first.value)})"
+    if first.low <= 0:
+        return {"verdict": ("unclear", f"Not shown that {rank}: the order may be an accident.")}
+    return {"verdict": ("better", f"The order is no accident: {rank}. Whether what is odd matters, only labels tell.")}
 
 
 def _labels(data: Dataset, name: str) -> tuple[np.ndarray | None, list[Decision]]:
