@@ -99,8 +99,9 @@ class Fitted:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One line of the leaderboard. `score` is the cross-validated value of `metric`; `weight` its share in
-    the final model (0 when it is not part of it). Times are told by events: here they would change the bytes."""
+    """One line of the leaderboard. `score` is the cross-validated value of `metric`; `weight` its share in the final
+    model (0 when it is not part of it); `beside` further figures, by metric. Times are told by events: here they would
+    change the bytes."""
 
     name: str
     model: str
@@ -108,6 +109,7 @@ class Candidate:
     metric: str
     score: float
     weight: float = 0.0
+    beside: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from modelwright.core.spec import Spec
+from modelwright.training.answering.spec import ConformalSpec, Costs, GoalSpec, ObjectiveSpec, read_costs
 from modelwright.training.budget import check_budget
 from modelwright.training.fair.spec import FairSpec
 from modelwright.training.network.spec import DeepSpec
@@ -47,8 +48,10 @@ class TrainSpec(Spec):
     task: Literal["auto", "binary", "multiclass", "regression"] = Field(
         default="auto", description="what is predicted; auto reads it from the target"
     )
-    metric: Literal["auto", "log_loss", "roc_auc", "accuracy", "rmse", "mae"] = Field(
-        default="auto", description="what candidates are compared by: log_loss for classes, rmse for numbers"
+    metric: Literal["auto", "log_loss", "roc_auc", "accuracy", "cost", "rmse", "mae", "pinball"] = Field(
+        default="auto",
+        description="what candidates are compared by: log_loss for classes, rmse for numbers, pinball for quantiles; "
+        "cost where `costs` are stated",
     )
     models: tuple[ModelUse, ...] | None = Field(
         default=None, description="models to try; by default those that suit the table"
@@ -76,14 +79,38 @@ class TrainSpec(Spec):
         description="probability at which a binary model says yes, or score from which boxes are told; auto is 0.5, or "
         "the best F1 of a rare class or of boxes",
     )
+    calibration: Literal["auto", "none", "temperature", "platt", "isotonic"] = Field(
+        default="auto",
+        description="make probabilities come true; auto takes a temperature where it clearly lowers the log loss",
+    )
+    goal: GoalSpec | None = Field(
+        default=None,
+        description="choose the threshold for {precision: 0.9}, {recall: 0.95}, {top: 100} or {cost: ...}",
+    )
+    costs: Costs | None = Field(
+        default=None, description="what each answer costs, {true class: {answer: cost}}: the cheapest is said"
+    )
+    objective: ObjectiveSpec | None = Field(
+        default=None,
+        description="answer a number by {quantile: [0.1, 0.5, 0.9]} or {asymmetric: {over: 1, under: 3}}, not its mean",
+    )
+    conformal: ConformalSpec | None = Field(
+        default=None, description="tell intervals or sets that hold the truth of this share of rows, such as 0.9"
+    )
     fair: FairSpec | None = Field(
         default=None, description="treat groups alike: {by: [sex], method: weights}, or thresholds with a goal"
     )
 
     def compared(self) -> TrainSpec:
         """These settings with the defaults for all that a single candidate's score does not depend on."""
-        free = ("budget", "models", "race", "ensemble", "threshold", "network")
+        free = ["budget", "models", "race", "ensemble", "threshold", "network", "calibration", "goal"]
+        free += ["conformal"] if self.objective is None else []  # quantiles are learned for the ends of an interval
         return self.but(**{name: TrainSpec.model_fields[name].default for name in free})
+
+    @field_validator("costs", mode="before")
+    @classmethod
+    def _classes_are_texts(cls, given: Any) -> Any:
+        return read_costs(given)
 
     @field_validator("budget")
     @classmethod
@@ -94,6 +121,14 @@ class TrainSpec(Spec):
     def _threshold_is_a_probability(self) -> TrainSpec:
         if not isinstance(self.threshold, str) and not 0 < self.threshold < 1:
             raise ValueError(f"threshold must lie between 0 and 1; got {self.threshold}")
+        said = [name for name in ("goal", "costs") if getattr(self, name) is not None]
+        said += [] if isinstance(self.threshold, str) else ["threshold"]
+        if len(said) > 1:
+            raise ValueError(f"{' and '.join(said)} each say which class is told: state one of them")
+        if self.metric == "cost" and self.costs is None:
+            raise ValueError("the metric cost needs `costs`, such as {yes: {no: 5}}")
+        if self.metric == "pinball" and self.objective is None:
+            raise ValueError("the metric pinball needs an `objective`, such as {quantile: [0.1, 0.5, 0.9]}")
         return self
 
 
@@ -119,8 +154,8 @@ def train(
     bytes twice. Cost with the standard budget: about 10 s for 1,000 rows of 20 columns on two cores.
 
     Raises `UserError`: `train.target`, `train.task`, `train.single_class`, `train.identifier`,
-    `train.features`, `train.weight`, `train.class_weight`, `train.metric`, `train.fair`; and those of features and
-    models.
+    `train.features`, `train.weight`, `train.class_weight`, `train.metric`, `train.costs`, `train.goal`,
+    `train.objective`, `train.conformal`, `train.fair`; and those of features and models.
 
     Reference: Caruana et al. (2004), "Ensemble selection from libraries of models".
 

@@ -74,7 +74,15 @@ class Folds:
             task=self.problem.task,
             rng=rng,
         )
-        return FoldMatrix(state, x_fit, verbs.apply(state, rows_at(self.problem.data, valid)))
+        x_valid = verbs.apply(state, rows_at(self.problem.data, valid))
+        return FoldMatrix(state, with_beside(self.problem, x_fit, fit), with_beside(self.problem, x_valid, valid))
+
+
+def with_beside(problem: Problem, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """A matrix of some rows, by position, with the columns that the problem has beside its own."""
+    import numpy as np
+
+    return x if problem.beside is None else np.concatenate([x, problem.beside[rows]], axis=1)
 
 
 def rows_at(data: Dataset, positions: np.ndarray) -> Dataset:
@@ -118,8 +126,7 @@ def validate(trial: Trial, folds: Folds, loss: Loss, is_over: Callable[[], bool]
         fixed = trial.spec.but(rounds=max(1, round(rounds)))
         fitted = _in_parallel(folds, [(trial, fixed, number, False) for number in numbers], is_over)
     problem = folds.problem
-    shape = (len(problem.y), len(problem.task.classes)) if problem.task.is_classification else problem.y.shape
-    predicted = np.full(shape, np.nan)
+    predicted = np.full(problem.shape, np.nan)
     for number, model in zip(numbers, fitted, strict=True):
         predicted[problem.pairs[number][1]] = model.predict(folds.matrix(number, trial.preset).x_valid)
     judged = judged_rows(problem)

@@ -10,7 +10,7 @@ from modelwright.training.ensemble import blend
 if TYPE_CHECKING:
     import numpy as np
 
-    from modelwright.training.cross import Folds, Result
+    from modelwright.training.cross import FoldMatrix, Folds, Result
     from modelwright.training.losses import Loss
 
 MOST_ROWS = 1_000
@@ -38,7 +38,7 @@ def importance(
     rows = np.sort(rng.permutation(len(valid))[:n_rows])
     y, weights = problem.y[valid][rows], problem.weights[valid][rows]
     parts = [matrix.x_valid[rows] for matrix in matrices]
-    sources = [np.array(matrix.state.sources) for matrix in matrices]
+    sources = [_sources(matrix) for matrix in matrices]
     shares = np.array([share for _, share in chosen])
 
     def lost(shuffled: Sequence[np.ndarray]) -> float:
@@ -56,6 +56,13 @@ def importance(
     return {name: value / total if total > 0 else 0.0 for name, value in grown.items()}
 
 
+def _sources(matrix: FoldMatrix) -> np.ndarray:
+    """The input column of each of a matrix's columns; "" of those that are answers for other targets."""
+    import numpy as np
+
+    return np.array([*matrix.state.sources, *[""] * (matrix.x_valid.shape[1] - len(matrix.state.sources))])
+
+
 def _worth_shuffling(folds: Folds, chosen: Sequence[tuple[Result, float]]) -> Sequence[str]:
     """All features, or of a very wide table those that the members that can say so lean on most."""
     columns = folds.problem.columns
@@ -65,8 +72,9 @@ def _worth_shuffling(folds: Folds, chosen: Sequence[tuple[Result, float]]) -> Se
     for result, share in chosen:
         own = result.first().importance
         if own is not None and own.sum() > 0:
-            of_matrix = own / own.sum()
-            for name, value in folds.matrix(0, result.trial.preset).state.by_source(of_matrix).items():
+            state = folds.matrix(0, result.trial.preset).state
+            of_matrix = (own / own.sum())[: len(state.sources)]
+            for name, value in state.by_source(of_matrix).items():
                 leaned[name] += share * value
     return sorted(columns, key=lambda name: -leaned[name])[:MOST_COLUMNS]
 

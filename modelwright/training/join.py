@@ -1,9 +1,9 @@
-"""The chosen models, fitted on all training rows and joined into one ONNX graph."""
+"""The chosen models, fitted on all training rows, and their weighted mean."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from modelwright.core import registry
 from modelwright.core.data import Decision
 from modelwright.core.rng import stream
-from modelwright.training.cross import PARALLEL_ROWS, rows_at, stops_early
+from modelwright.training.cross import PARALLEL_ROWS, rows_at, stops_early, with_beside
 from modelwright.training.log_target import fit_maybe_log
 from modelwright.training.portfolio import seen_columns
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from modelwright.core.data import Dataset
     from modelwright.core.values import Fitted
+    from modelwright.graph import Graph
     from modelwright.training.cross import Result
     from modelwright.training.problem import Problem
-    from modelwright_runtime.signature import Signature
 
 SEEDED_ROWS = 60_000
 """Up to so many rows a boosting is fitted `N_SEEDS` times with other random numbers, and averaged."""
@@ -54,7 +54,8 @@ def refit(
         if preset not in learned:
             rng = stream(seed, "training", "features", "all")
             spec = verbs.preset(preset)
-            learned[preset] = verbs.learn_apply(data, problem.columns, spec, y, task=problem.task, rng=rng)
+            state, x = verbs.learn_apply(data, problem.columns, spec, y, task=problem.task, rng=rng)
+            learned[preset] = state, with_beside(problem, x, rows)
     plans = [_plan(problem, result, weight, rows) for result, weight in chosen]
     plans, told = _affordable(plans, problem, {name: x.shape for name, (_, x) in learned.items()}, units)
     jobs = [(plan, number) for plan in plans for number in range(plan.n_seeds)]
@@ -134,63 +135,38 @@ def _growth(problem: Problem, rows: np.ndarray) -> float:
     return 1.0 + min(1.0, max(0.0, len(rows) / n_fit - 1.0)) / 2
 
 
-def answer(members: Sequence[Member], data: Dataset) -> np.ndarray:
-    """The weighted mean by the fitting libraries themselves: (n, n_classes) or (n,)."""
+def answer(members: Sequence[Member], data: Dataset, beside: np.ndarray | None = None) -> np.ndarray:
+    """The weighted mean by the fitting libraries themselves: (n, n_classes), (n, n_quantiles) or (n,).
+
+    `beside` float32 (n, k) are answers for other targets, where the members were fitted with them.
+    """
+    import numpy as np
+
     verbs = registry.verbs("features")
     matrices: dict[int, np.ndarray] = {}
     total: Any = 0.0
     for member in members:
         if id(member.state) not in matrices:
-            matrices[id(member.state)] = verbs.apply(member.state, data)
+            x = verbs.apply(member.state, data)
+            matrices[id(member.state)] = x if beside is None else np.concatenate([x, beside], axis=1)
         total = total + member.weight * member.fitted.predict(matrices[id(member.state)])
     mean: np.ndarray = total
     return mean
 
 
-def write_graph(problem: Problem, members: Sequence[Member]) -> tuple[bytes, Any]:
-    """One graph from inputs to the weighted mean, and the inputs that it takes."""
-    from modelwright.graph import Graph
-
-    verbs = registry.verbs("features")
-    states = list({id(member.state): member.state for member in members}.values())
-    inputs = verbs.shared_inputs(states)
-    graph = Graph()
-    inputs.declare(graph)
-    matrices = {id(state): verbs.emit(state, graph, inputs) for state in states}
+def emit_mean(graph: Graph, members: Sequence[Member], matrix_of: Callable[[Any], str], beside: str | None) -> str:
+    """The weighted mean as nodes: a float64 tensor. `matrix_of(state)` gives the tensor of a state's features."""
     total: Any = None
     for member in members:
-        told = member.fitted.emit(graph, matrices[id(member.state)])
+        x = matrix_of(member.state)
+        x = x if beside is None else graph.node("Concat", x, beside, axis=1)
+        told = member.fitted.emit(graph, x)
         part = graph.tensor(graph.tensor(told).cast("float64")) * member.weight
         total = part if total is None else total + part
-    n_classes = len(problem.task.classes)
-    if problem.task.is_classification:
-        graph.output("probabilities", total.cast("float32"), "float32", (None, n_classes))
-    else:
-        graph.output("values", total.name, "float64", (None,))
-    return graph.to_bytes(), inputs
+    name: str = total.name
+    return name
 
 
 def rows_at_once(members: Sequence[Member]) -> int:
     """How many rows the graph may be asked at once within about 256 MB."""
     return max(256, min(65_536, 2**25 // max(member.fitted.n_cells_per_row for member in members)))
-
-
-def write_signature(problem: Problem, inputs: Any, threshold: float, n_rows_at_once: int) -> Signature:
-    """What the model takes and gives; readings are by kind only, packaging puts cleaning's in their place."""
-    from modelwright_runtime.reading import Reading
-    from modelwright_runtime.signature import Signature
-
-    texts = tuple(dict.fromkeys(text.column for text in inputs.texts))
-    columns = (*inputs.numbers, *inputs.categories, *texts)
-    levels, ranges = registry.verbs("features").seen(problem.data, columns)
-    return Signature(
-        task=problem.task,
-        readings=tuple(Reading(column=name, kind=problem.data.schema[name].kind) for name in columns),  # type: ignore[arg-type]
-        numbers=inputs.numbers,
-        categories=inputs.categories,
-        texts=inputs.texts,
-        threshold=threshold,
-        levels=levels,
-        ranges=ranges,
-        n_rows_at_once=n_rows_at_once,
-    )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from modelwright.core.errors import UserError
+from modelwright.training.answering.costs import mean_cost
+from modelwright.training.answering.quantiles import pinball
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from modelwright_runtime.signature import Task
 
 Loss = Callable[["np.ndarray", "np.ndarray", "np.ndarray"], float]
-"""`loss(y, predicted, weights)`: predicted is (n, n_classes) probabilities or (n,) values."""
+"""`loss(y, predicted, weights)`: predicted is (n, n_classes) probabilities, (n,) values or (n, n_levels) quantiles."""
 
 LEAST_PROBABILITY = 1e-7  # float32 probabilities cannot say less
 
@@ -83,12 +86,23 @@ VALUE_LOSSES: dict[str, Loss] = {"rmse": rmse, "mae": mae}
 HIGHER_IS_BETTER = ("roc_auc", "accuracy")
 
 
+def losses_of(task: Task) -> dict[str, Loss]:
+    """What answers of a task can be compared by, with its costs or quantiles where it has them."""
+    if task.quantiles:
+        return {"pinball": partial(pinball, levels=task.quantiles)}
+    if task.costs:
+        return {**CLASS_LOSSES, "cost": partial(mean_cost, matrix=task.costs)}
+    return CLASS_LOSSES if task.is_classification else VALUE_LOSSES
+
+
 def choose_metric(name: str, task: Task) -> tuple[str, Loss, str]:
     """The metric's name, its loss, and the reason."""
-    known = CLASS_LOSSES if task.is_classification else VALUE_LOSSES
+    known = losses_of(task)
     if name == "auto":
         if task.is_classification:
             return "log_loss", log_loss, "it judges whole probabilities, so any threshold can follow"
+        if task.quantiles:
+            return "pinball", known["pinball"], "the loss that the true quantiles have the least of"
         return "rmse", rmse, "large errors count most; set `metric: mae` if all count alike"
     if name not in known:
         raise UserError(

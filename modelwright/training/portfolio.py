@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelwright.core import registry
 from modelwright.core.data import Decision
+from modelwright.core.errors import UserError
 
 if TYPE_CHECKING:
     from modelwright.core.spec import Spec
@@ -24,7 +25,7 @@ PAIRED = ("boosting", "catboost", "extra_trees")
 MOST_SEEN_COLUMNS = 1_000
 MOST_WORDS_OF_A_TEXT = 100
 
-EARLY_STOP_WORK = 2.0
+EARLY_STOP_WORK = 1.2
 """A model that stops early goes on for about so many times the rounds of its spec."""
 
 
@@ -49,6 +50,7 @@ def choose_trials(
     """
     if spec.models is not None:
         asked = [_asked(use) for use in spec.models]
+        _check_quantiles(asked, problem)
         return [_baseline(), *(trial for trial in asked if trial.model.name != "constant")], []
     ranked, told = _ranked(problem, n_columns)
     if budget.goes_on:  # what is left for each is known when those before it are done
@@ -109,6 +111,15 @@ def _asked(use: ModelUse) -> Trial:
     return Trial(name=name, model=model, spec=spec, preset=preset, log=use.log)
 
 
+def _check_quantiles(trials: list[Trial], problem: Problem) -> None:
+    """Refuse a model that was asked for quantiles and has none."""
+    for trial in trials if problem.task.quantiles else ():
+        if not trial.model.quantiles:
+            able = sorted(name for name, model in registry.methods("models").items() if model.quantiles)
+            told = f"`{trial.model.name}` does not answer quantiles, which `objective` asks for."
+            raise UserError("model.task", told, hint=f"these do: {', '.join(able)}")
+
+
 def as_uses(trials: list[Trial]) -> tuple[ModelUse, ...]:
     """Candidates as a recipe says them: `_asked` gives the same trials again."""
     from modelwright.training.base import ModelUse
@@ -130,6 +141,7 @@ def _ranked(problem: Problem, n_columns: dict[str, int]) -> tuple[list[Trial], l
     """Every variant of every model that suits the table, first variants first; and what was left out at once."""
     known = sorted(registry.methods("models").values(), key=lambda model: (model.order, model.name))
     n_rows = min(len(fit) for fit, _ in problem.pairs)
+    known = [model for model in known if model.quantiles or not problem.task.quantiles]
     suiting = [model for model in known if model.suits(problem.task, n_rows, n_columns[model.preset])]
     models = [model for model in suiting if model.is_installed]
     absent = [model for model in suiting if not model.is_installed]

@@ -9,6 +9,8 @@ from modelwright.core.data import ROW_ID, Dataset, Decision
 from modelwright.core.errors import UserError
 from modelwright.core.rng import stream
 from modelwright.core.task import recognise
+from modelwright.training.answering.costs import matrix_of
+from modelwright.training.answering.quantiles import levels_of
 from modelwright.training.classes import class_order, class_texts
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ class Problem:
     """Training rows in ascending order of row id, and what is to be learned from them.
 
     `y` holds class numbers, int64, or values, float64, of shape (n,); `weights` float64 (n,) with mean 1;
-    `pairs` are the positions to fit on and to validate on, fold by fold; `columns` are the features.
+    `pairs` are the positions to fit on and to validate on, fold by fold; `columns` are the features. `beside` float32
+    (n, k) are further columns of every matrix: what models that were not fitted on a row answer of other targets.
     """
 
     data: Dataset
@@ -39,6 +42,13 @@ class Problem:
     pairs: tuple[tuple[np.ndarray, np.ndarray], ...]
     columns: tuple[str, ...]
     decisions: tuple[Decision, ...]
+    beside: np.ndarray | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a candidate's answers to all rows: (n, n_classes), (n, n_quantiles) or (n,)."""
+        n, n_each = len(self.y), len(self.task.classes) or len(self.task.quantiles)
+        return (n, n_each) if n_each else (n,)
 
     @property
     def weighted(self) -> bool:
@@ -108,14 +118,27 @@ def read_target(rows: Dataset, spec: TrainSpec, name: str) -> tuple[Task, np.nda
         kind, reason = spec.task, "asked for"
     told = [Decision("training", "task", kind, reason)]
     if kind == "regression":
-        return Task(kind="regression", target=name), _values(target), told
+        return Task(kind="regression", target=name, quantiles=_quantiles(spec, name)), _values(target), told
     texts = class_texts(target)
     classes = class_order(texts)
     _check_classes(classes, len(texts), kind, name)
     if len(classes) == 2:
         kind = "binary"
         told.append(Decision("training", "positive class", classes[1], "its word means yes, or it is the rarer one"))
-    return Task(kind=kind, target=name, classes=classes), _class_numbers(texts, classes), told
+    if spec.objective is not None:
+        raise UserError("train.objective", f"`objective` is for numbers; `{name}` asks for {kind}.",
+                        hint="state `costs` or a `goal` for classes, or take `objective` out")  # fmt: skip
+    costs = matrix_of(spec.costs, classes) if spec.costs is not None else ()
+    return Task(kind=kind, target=name, classes=classes, costs=costs), _class_numbers(texts, classes), told
+
+
+def _quantiles(spec: TrainSpec, name: str) -> tuple[float, ...]:
+    """The quantiles that are learned of a number, where an objective asks for them."""
+    for setting in ("costs", "goal"):
+        if getattr(spec, setting) is not None:
+            raise UserError(f"train.{setting}", f"`{setting}` is for classes; `{name}` asks for a number.",
+                            hint=f"state an `objective` for numbers, or take `{setting}` out")  # fmt: skip
+    return levels_of(spec.objective, spec.conformal) if spec.objective is not None else ()
 
 
 def _values(target: pl.Series) -> np.ndarray:

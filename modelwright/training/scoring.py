@@ -78,8 +78,7 @@ class Scoring:
         from modelwright.training.cross import SMALL, _fit_fold, _mean_rounds, stops_early
 
         problem, trial = self.folds.problem, self._trial(use)
-        shape = (len(problem.y), len(problem.task.classes)) if problem.task.is_classification else problem.y.shape
-        predicted, judged, fitted = np.full(shape, np.nan), np.zeros(len(problem.y), dtype=bool), []
+        predicted, judged, fitted = np.full(problem.shape, np.nan), np.zeros(len(problem.y), dtype=bool), []
 
         def fit(number: int, spec: Any, *, early: bool) -> float:
             with threadpool_limits(1, user_api="blas"):

@@ -1,4 +1,4 @@
-"""From rows to a trained model, step by step: read, try, join, refit, write, check."""
+"""From rows to a trained model, step by step: read, try, join, tell, refit; `writing.py` writes and checks."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 from modelwright.core.data import Decision
 from modelwright.core.rng import stream
 from modelwright.core.values import Candidate, Trained, Watch
+from modelwright.training.answering.base import answering
 from modelwright.training.budget import Clock, read_budget
 from modelwright.training.comparing import Comparison, Judge
-from modelwright.training.cross import Folds, Result, judged_rows, rows_at
+from modelwright.training.cross import Folds, Result, judged_rows
 from modelwright.training.ensemble import Selection, blend, select
 from modelwright.training.importance import importance
-from modelwright.training.join import Member, answer, refit, rows_at_once, write_graph, write_signature
+from modelwright.training.join import refit
 from modelwright.training.kept import Kept
-from modelwright.training.losses import HIGHER_IS_BETTER, as_score, choose_metric
+from modelwright.training.losses import HIGHER_IS_BETTER, as_score, choose_metric, losses_of
 from modelwright.training.portfolio import choose_trials
 from modelwright.training.problem import Problem, read_problem
-from modelwright.training.threshold import choose_threshold
+from modelwright.training.writing import Learned, trained_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 MOST_MEMBERS = 6
 MOST_REFIT_ROWS = 1_000_000
-PARITY_ROWS = 2_000
 
 
 def search(
@@ -43,10 +43,12 @@ def search(
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
-        return _search(data, splits, spec, seed=seed, watch=watch, kept=Kept(kept))
+        learned = learn(data, splits, spec, seed=seed, watch=watch, kept=Kept(kept))
+        return trained_of([learned], data, splits)
 
 
-def _search(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, kept: Kept) -> Trained:
+def learn(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, kept: Kept) -> Learned:
+    """One target: candidates compared, the best joined and fitted on all rows, their answer made into what is told."""
     problem = read_problem(data, splits, spec, seed=seed)
     budget, about_budget = read_budget(spec.budget, problem)
     clock = Clock.start(budget)
@@ -66,23 +68,22 @@ def _search(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch:
     if budget.goes_on and spec.models is None:
         tried.further()
     results, not_tried, history = tried.results, tried.told(), tuple(tried.history)
-    chosen, validation, joined = _join(results, problem, spec, judge, seed)
-    threshold, about_threshold = _threshold(problem, validation, spec)
-    watch({"stage": "training", "event": "note", "text": f"fitting {joined.choice} on all training rows"})
+    chosen, joined, about_joined = _join(results, problem, spec, judge, seed)
+    told_by, validation, about_answers = answering(folds, joined, spec)
+    watch({"stage": "training", "event": "note", "text": f"fitting {about_joined.choice} on all training rows"})
     rows, about_rows = _refit_rows(problem, seed)
-    members, about_refit = refit(problem, chosen, rows, seed=seed, units=budget.refit_units)
-    graph, inputs = write_graph(problem, members)
-    trained = Trained(
-        graph=graph,
-        signature=write_signature(problem, inputs, threshold, rows_at_once(members)),
-        leaderboard=_leaderboard(results, chosen, metric),
-        validation=_in_order_of(splits, validation),
+    members, about_refit = refit(problem, chosen, rows, seed=seed, units=clock.for_refit())
+    return Learned(
+        problem=problem,
+        members=members,
+        answering=told_by,
+        joined=joined,
+        validation=validation,
+        leaderboard=_leaderboard(results, chosen, metric, problem),
         importance=importance(folds, chosen, loss, stream(seed, "training", "importance")),
-        decisions=(*told, *more, *not_tried, joined, *about_rows, *about_refit, *about_threshold),
-        parity=0.0,
+        decisions=(*told, *more, *not_tried, about_joined, *about_rows, *about_refit, *about_answers),
         history=history,
     )
-    return _with_parity(trained, problem, members, data, splits)
 
 
 def _join(
@@ -119,14 +120,6 @@ def _shares(pairs: list[tuple[Result, float]]) -> np.ndarray:
     return np.array([share for _, share in pairs])
 
 
-def _threshold(problem: Problem, validation: np.ndarray, spec: TrainSpec) -> tuple[float, list[Decision]]:
-    judged = judged_rows(problem)
-    threshold, told = choose_threshold(
-        spec.threshold, problem.task, problem.y[judged], validation[judged], problem.weights[judged]
-    )
-    return threshold, [told] if told else []
-
-
 def _refit_rows(problem: Problem, seed: int) -> tuple[np.ndarray, list[Decision]]:
     import numpy as np
 
@@ -138,7 +131,9 @@ def _refit_rows(problem: Problem, seed: int) -> tuple[np.ndarray, list[Decision]
     return rows, [told]
 
 
-def _leaderboard(results: list[Result], chosen: list[tuple[Result, float]], metric: str) -> tuple[Candidate, ...]:
+def _leaderboard(
+    results: list[Result], chosen: list[tuple[Result, float]], metric: str, problem: Problem
+) -> tuple[Candidate, ...]:
     share = {id(result): weight for result, weight in chosen}
     ordered = sorted(results, key=lambda result: result.loss)
     return tuple(
@@ -149,35 +144,16 @@ def _leaderboard(results: list[Result], chosen: list[tuple[Result, float]], metr
             metric=metric,
             score=as_score(metric, result.loss),
             weight=share.get(id(result), 0.0),
+            beside=_beside(result, metric, problem),
         )
         for result in ordered
     )
 
 
-def _in_order_of(splits: Splits, validation: np.ndarray) -> np.ndarray:
-    """Predictions of rows in ascending order of id, in the order of `splits.train`."""
-    import numpy as np
-
-    ordered: np.ndarray = validation[np.searchsorted(np.sort(splits.train), splits.train)]
-    return ordered
-
-
-def _with_parity(trained: Trained, problem: Problem, members: list[Member], data: Dataset, splits: Splits) -> Trained:
-    """Measure the largest difference between graph and libraries, on training rows and on held-out ones.
-
-    Of values it is relative to those above 1, as packages reckon it.
-    """
-    from dataclasses import replace
-
-    import numpy as np
-
-    from modelwright_runtime.model import largest_difference
-
-    some = rows_at(problem.data, np.arange(min(PARITY_ROWS, len(problem.y))))
-    held_out = data.take(splits.test[:PARITY_ROWS])
-    differences = [0.0]
-    for rows in (some, held_out):
-        if rows.n_rows:
-            relative = not problem.task.is_classification
-            differences.append(largest_difference(trained.predict(rows), answer(members, rows), relative=relative))
-    return replace(trained, parity=max(differences))
+def _beside(result: Result, metric: str, problem: Problem) -> dict[str, float]:
+    """What a row costs, where answers have costs and candidates are compared by something else."""
+    losses = losses_of(problem.task)
+    if "cost" not in losses or metric == "cost":
+        return {}
+    judged = judged_rows(problem)
+    return {"cost": losses["cost"](problem.y[judged], result.predicted[judged], problem.weights[judged])}
