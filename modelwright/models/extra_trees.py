@@ -20,7 +20,7 @@ MODEL = Model(
     fit=fit,
     spec=ExtraTreesSpec,
     preset="plain",
-    order=5,
+    order=6,
     variants=({}, {"min_leaf": 3, "column_share": 0.7}),
     space={
         "min_leaf": {"low": 1, "high": 20, "integer": True, "log": True},

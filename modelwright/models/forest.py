@@ -102,7 +102,7 @@ MODEL = Model(
     fit=fit,
     spec=ForestSpec,
     preset="plain",
-    order=7,
+    order=8,
     variants=({}, {"min_leaf": 5, "column_share": 0.4}, {"min_leaf": 1, "column_share": 0.7}),
     space={
         "extra": [False, True],

@@ -239,7 +239,7 @@ MODEL = Model(
     fit=fit,
     spec=SvmSpec,
     preset="scaled",
-    order=6,
+    order=7,
     variants=({}, {"cost": 10.0}, {"cost": 0.2}),
     space={
         "cost": {"low": 0.01, "high": 1000.0, "log": True},

@@ -27,6 +27,9 @@ FORM = re.compile(r"(?P<count>\d+(?:\.\d+)?(?:e\d+)?) ?(?P<unit>s|m|h|units)")
 COMPARING = 0.75
 """Share of the time for comparing candidates; the rest is for fitting the chosen ones on all rows."""
 
+SURELY = 0.7
+"""Of the units that the rest of the time is worth at the speed seen so far, what is surely done in time."""
+
 BUSY = 0.95
 """What two cores are worth each when folds of different length share them."""
 
@@ -148,9 +151,23 @@ class Clock:
         if self.budget.seconds is None:
             return True
         elapsed = time.monotonic() - self.began
-        planned = self.budget.units / (self.budget.seconds * COMPARING)
+        planned = self.speed()
         speed = min(planned, self.spent / elapsed) if self.spent > 0.05 * self.budget.units else planned
         return elapsed + units / speed <= self.budget.seconds * (COMPARING + 0.05)
+
+    def for_refit(self) -> float | None:
+        """Units that fitting the chosen models may take: as planned, or what the time that is left is worth."""
+        seconds, planned = self.budget.seconds, self.budget.refit_units
+        if seconds is None or planned is None:
+            return planned
+        elapsed = time.monotonic() - self.began
+        speed = self.spent / max(elapsed, 1e-9)
+        return min(planned, SURELY * speed * max(0.0, seconds - elapsed)) if speed < self.speed() else planned
+
+    def speed(self) -> float:
+        """Units per second of all cores, as measured before the search."""
+        assert self.budget.seconds is not None
+        return self.budget.units / (self.budget.seconds * COMPARING)
 
     def is_over(self) -> bool:
         """Whether comparing must end now, though a candidate is not done."""

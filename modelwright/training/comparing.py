@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 LEAST_SKILL = 0.75
 MOST_FURTHER = 100
-DEAR = 0.4
+DEAR, SELDOM = 0.5, 0.06
+LAST_OF_THE_STRONG = 5
+"""Models up to this `order` win often enough to be worth a larger part of the budget."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +59,15 @@ class Comparison:
     def known(self, trials: Sequence[Trial]) -> None:
         """Try the known configurations; in a race, further settings of a model that was far behind are left out.
 
-        Of a budget that goes on, what would take more than `DEAR` of the rest waits until the cheaper ones are done.
+        Of a budget that goes on, what would take more than its model's share waits until the others are done.
         """
         waiting = []
         for number, trial in enumerate(trials):
-            if trial.name not in FIRST and self._units(trial) > DEAR * self._left():
+            if trial.name not in FIRST and self._is_dear(trial):
                 waiting.append(trial)
             elif not self._known(trial, number, len(trials)):
                 return
-        for trial in sorted(waiting, key=self._units):
+        for trial in waiting:
             if self._units(trial) > self._left():
                 self.too_dear.append(trial.name)
             elif not self._known(trial, len(trials) - len(waiting), len(trials)):
@@ -78,6 +80,14 @@ class Comparison:
             self.behind.append(trial.name)
             return True
         return self._try(trial, required=trial.name in FIRST)
+
+    def _is_dear(self, trial: Trial) -> bool:
+        """Whether a candidate asks for more than half of what is left, or, of a model that is seldom the best, for more
+        than a twentieth of the whole."""
+        seldom = trial.model.order > LAST_OF_THE_STRONG
+        return self._units(trial) > (
+            min(SELDOM * self.clock.budget.units, self._left()) if seldom else DEAR * self._left()
+        )
 
     def _left(self) -> float:
         return self.clock.budget.units - self.clock.spent if self.clock.budget.goes_on else math.inf

@@ -47,9 +47,10 @@ def choose_by_group(
     `truth` bool (n,), `score` (n,) probabilities of rows that the model was not fitted on, `group` int (n,). For
     `equal_selection` and `equal_opportunity` every group has the same share of rows told, or of true rows found, as
     nearly as its scores allow; of all such shares the one with the best accuracy is taken (of a rare class the best
-    F1, as a single threshold is). For `equalised_odds` groups are brought as near as one threshold each can bring
-    them in both rates, and at least 80 % of what the model knows beyond the commonest answer is kept: equality to the
-    last would need dice, and the same row would be told now this, now that.
+    F1, as a single threshold is). For `equalised_odds` groups are brought as near in both rates as
+    one threshold each can bring them, or as these rows can tell them apart, and at least 80 % of what the model knows
+    beyond the commonest answer is kept: equality to the last would need dice, and the same row would be told now this,
+    now that.
 
     Reference: Hardt, Price and Srebro (2016), "Equality of opportunity in supervised learning".
 
@@ -78,7 +79,8 @@ def choose_by_group(
         single = float(_worth(np.array(now[0].sum()), np.array(now[1].sum()), *totals))
         trivial = 0.0 if _is_rare(*totals) else max(totals) / sum(totals)
         enough = worth >= min(trivial + KEPT * (single - trivial), worth.max())
-        best = int(np.lexsort((-worth, np.where(enough, apart.round(4), np.inf)))[0])
+        near = max(1.0, float(apart[enough].min()))
+        best = int(np.argmax(np.where(enough & (apart <= near), worth, -np.inf)))
     return {one: float(curve.thresholds[choices[one][best]]) for one, curve in curves.items()}
 
 
@@ -118,13 +120,17 @@ def _near(curves: Mapping[int, _Curve], goal: Goal) -> dict[int, np.ndarray]:
 
 
 def _apart(curves: Mapping[int, _Curve], choices: Mapping[int, np.ndarray]) -> np.ndarray:
-    """The larger of the two gaps between groups, under each aim."""
+    """The larger of the two gaps between groups, under each aim, in its standard errors: up to 1, rows cannot tell
+    groups apart, and to bring them nearer would cost accuracy for nothing."""
     import numpy as np
 
     gaps = []
     for name in ("found", "false"):
         rates = np.array([curve.rate(name)[choices[one]] for one, curve in curves.items()])
-        gaps.append(rates.max(axis=0) - rates.min(axis=0))
+        n = np.array([curve.n_true if name == "found" else curve.n_false for curve in curves.values()])
+        pooled = np.clip((rates * n[:, None]).sum(axis=0) / n.sum(), 1e-3, 1 - 1e-3)
+        error = np.sqrt(pooled * (1 - pooled) * (1 / np.sort(n)[:2]).sum())
+        gaps.append((rates.max(axis=0) - rates.min(axis=0)) / error)
     return np.asarray(np.maximum(*gaps))
 
 
