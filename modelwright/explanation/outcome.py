@@ -20,7 +20,7 @@ LEAST_ODDS = 1e-6
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """What of an answer is explained. `classes` (n,) has the place of a class for each row that is explained, or one
-    place for all rows; -1 where answers are values."""
+    place for all rows; -1 where answers are values, the place of the one that is explained where a row has several."""
 
     task: Task
     scale: Scale
@@ -32,6 +32,8 @@ class Outcome:
 
         if self.scale == "value":
             wide = answers.astype(np.float64)
+            if self.task.kind in ("anomaly", "embedding"):  # a score comes first; of coordinates one is explained
+                return np.asarray(wide[:, self.classes[0]])
             if wide.ndim == 3:  # of quantiles the one nearest the middle, as the package answers
                 wide = wide[:, :, int(np.argmin(np.abs(np.array(self.task.quantiles) - 0.5)))]
             return wide if wide.ndim == 1 else wide.mean(axis=1)
@@ -58,6 +60,9 @@ def outcome_of(task: Task, answers: np.ndarray, *, scale: str, asked_class: str 
         raise UserError(
             "explain.class", f"`{task.target}` has no class {asked_class!r}.", hint=nearest(asked_class, task.classes)
         )
+    if task.kind in ("anomaly", "embedding"):
+        place = task.classes.index(asked_class) if asked_class and task.kind == "embedding" else 0
+        return Outcome(task, "value", np.array([place]))
     if not task.classes:
         return Outcome(task, "value", np.array([-1]))
     kept: Scale = "log_odds" if scale == "log_odds" else "probability"
