@@ -55,7 +55,7 @@ def details_of(report: Report) -> dict[str, Any]:
         told["groups"].append({
             "name": str(number), "n": f"{group['n']:,}", "share": text.percent(group["share"]),
             "stability": text.figure(group.get("stability")), "sure": (group.get("stability") or 0.0) >= 0.75,
-            "words": [text.short(words, 120) for words in group["words"]],
+            "words": [text.short(words.replace("`", ""), 120) for words in group["words"]],
             "heads": [text.short(name, 30) for name in columns],
             "typical": [[text.short(row[name], 24) for name in columns] for row in group["typical"]],
             "colour": _colour(number - 1),
@@ -79,7 +79,8 @@ def _scores(facts: Mapping[str, Any]) -> dict[str, Any]:
     body, across, up = frame(x, axis([0, max([*counts, 1])], "Rows", n_ticks=4))
     body += bars(edges, counts, across, up, "bar")
     body.append(stroke(across(line), TOP, across(line), HEIGHT - BOTTOM, "mark"))
-    more = f" {scores['n_above']:,} rows lie farther out than is drawn." if scores["n_above"] else ""
+    n_above = scores["n_above"]
+    more = f" {n_above:,} {'row lies' if n_above == 1 else 'rows lie'} farther out than is drawn." if n_above else ""
     share, threshold = text.percent(facts["share"]), text.figure(facts["threshold"])
     return {
         "title": "How odd the rows are",

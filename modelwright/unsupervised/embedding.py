@@ -123,7 +123,8 @@ def _number(spec: EmbeddingSpec, points: np.ndarray, limits: list[float]) -> tup
             break
         beyond += 1
     n = min(max(beyond, LEAST_AXES), MOST_AXES, points.shape[1])
-    reason = f"{beyond} axes hold more than shuffled columns would give (parallel analysis); {LEAST_AXES} at the least"
+    several = "one axis holds" if beyond == 1 else f"{beyond} axes hold"
+    reason = f"{several} more than shuffled columns would give (parallel analysis); {LEAST_AXES} at the least"
     return n, Decision("unsupervised", "coordinates", f"{n}", f"{reason}, {MOST_AXES} at the most")
 
 
