@@ -56,7 +56,7 @@ class Parameter(Spec):
         if self.low is None or self.high is None:
             raise ValueError("give low and high, or choices")
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
-            raise ValueError(f"low must be below high, both finite; got {self.low} and {self.high}")
+            raise ValueError("low must be below high, both finite")
         if self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("log needs low above 0 and no step")
         if self.integer and any(
