@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from modelwright.graph import Graph, Tensor
 
-NOTHING = 1e-5
-"""Distances below are none: squares of differences are exact to about 1e-13 in the graph, and rows are of size 1."""
+NOTHING = 1e-4
+"""Distances below are none: of rows of length 100 the graph has squared distances to about 1e-11."""
 BLOCK = 512
 """Rows whose distances are held in memory at once."""
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from modelwright.graph import Graph
 
 
-SLACK = 1 + 1e-6  # for rounding: a group's own outermost row is in it
+CLOSER = 1e-6
+"""Of rows as near in mutual reachability the one that is nearer in truth counts."""
+SLACK = 1 + 2 * CLOSER  # a group's own outermost row is in it
 
 
 class HdbscanSpec(Spec):
@@ -80,10 +82,10 @@ def _grouping(
     members = [np.flatnonzero(groups == group) for group in range(n)]
 
     def block(points: np.ndarray) -> np.ndarray:
-        own = reach(distances(points, known), n_near)
-        mutual = np.maximum(distances(points, inside), np.maximum(own, cores[None]))
-        nearest = np.column_stack([mutual[:, some].min(axis=1) for some in members])
-        chosen = nearest <= nearest.min(axis=1, keepdims=True)
+        far = distances(points, inside)
+        apart = np.maximum(far, np.maximum(reach(distances(points, known), n_near), cores[None])) + CLOSER * far
+        nearest = np.column_stack([apart[:, some].min(axis=1) for some in members])
+        chosen = np.arange(n)[None] == nearest.argmin(axis=1)[:, None]
         return np.asarray(np.where(chosen & (nearest <= rims), np.minimum(dense / nearest, 1.0), 0.0))
 
     def predict(points: np.ndarray) -> np.ndarray:
@@ -94,13 +96,15 @@ def _grouping(
         own = emit_reach(graph, emit_distances(graph, x, known), n_near)
         far = emit_distances(graph, x, inside)
         mutual = graph.node("Max", far.name, own.name, graph.constant(cores[None], "float64"))
+        apart = (graph.tensor(mutual) + far * CLOSER).name
         axis = graph.constant([1], "int64")
         parts = []
         for some in members:
-            apart = graph.node("Gather", mutual, graph.constant(some, "int64"), axis=1)
-            parts.append(graph.node("ReduceMin", apart, axis, keepdims=1))
+            beside = graph.node("Gather", apart, graph.constant(some, "int64"), axis=1)
+            parts.append(graph.node("ReduceMin", beside, axis, keepdims=1))
         nearest = graph.node("Concat", *parts, axis=1) if n > 1 else parts[0]
-        chosen = graph.node("LessOrEqual", nearest, graph.node("ReduceMin", nearest, axis, keepdims=1))
+        first = graph.node("ArgMin", nearest, axis=1, keepdims=1)
+        chosen = graph.node("Equal", first, graph.constant(np.arange(n)[None], "int64"))
         within = graph.node("LessOrEqual", nearest, graph.constant(rims[None], "float64"))
         share = graph.node("Min", graph.node("Div", graph.constant(dense[None], "float64"), nearest),
                            graph.constant(1.0, "float64"))  # fmt: skip

@@ -45,6 +45,8 @@ def fit(points: np.ndarray, *, spec: IsolationForestSpec, seed: int) -> Fitted:
     search_depth = float(_mean_depth(np.array([forest.max_samples_]))[0])
 
     def predict(points: np.ndarray) -> np.ndarray:
+        if not len(points):  # the library asks for one row at the least
+            return np.empty(0)
         odd: np.ndarray = -forest.score_samples(points.astype(np.float32))
         return odd
 
