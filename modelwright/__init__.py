@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from modelwright.core.store import Store
     from modelwright.evaluation.base import EvaluateSpec, evaluate
     from modelwright.explanation.base import explain
+    from modelwright.fairness.base import audit
     from modelwright.lifecycle import plan, run
     from modelwright.packaging.base import package
     from modelwright.profiling.base import ProfileSpec, profile
@@ -47,6 +48,7 @@ _WHERE = {
     "tune": "modelwright.tuning.base",
     "evaluate": "modelwright.evaluation.base",
     "explain": "modelwright.explanation.base",
+    "audit": "modelwright.fairness.base",
     "package": "modelwright.packaging.base",
     "load": "modelwright_runtime",
     "run": "modelwright.lifecycle",
@@ -74,7 +76,7 @@ _WHERE = {
 __all__ = [  # the same names, spelled out for readers and type checkers
     "CleanSpec", "CollectSpec", "Column", "Dataset", "EvaluateSpec", "MendSpec", "ProfileSpec", "Recipe", "Schema",
     "SplitSpec", "Store", "StudySpec", "SystemFault", "TrainSpec", "TuneSpec", "UserError", "WrightClassifier",
-    "WrightRegressor", "clean", "collect", "evaluate", "explain", "load", "match", "mend", "package", "plan",
+    "WrightRegressor", "audit", "clean", "collect", "evaluate", "explain", "load", "match", "mend", "package", "plan",
     "profile", "run", "split", "train", "tune",
 ]  # fmt: skip
 
