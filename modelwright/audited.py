@@ -65,7 +65,9 @@ def _parser(parser: Parser) -> argparse.ArgumentParser:
     made.add_argument("rows", metavar="ROWS", nargs="?", help="rows with their target [those that the run held out]")
     made.add_argument("--protected", metavar="A,B", help="columns that make groups; each two are crossed as well "
                       "[role protected, and those named like sex, race, age]")  # fmt: skip
-    made.add_argument("--favourable", metavar="CLASS", help="the class whose telling is looked at [the second of two]")
+    made.add_argument(
+        "--favourable", metavar="CLASS", help="the class whose prediction is looked at [the second of two]"
+    )
     made.add_argument("--against", metavar="NAME", help="another package that answered the same rows before")
     made.add_argument("--truth", metavar="COLUMN", help="of a file of decisions: what turned out to be true")
     made.add_argument("--decision", metavar="COLUMN", help="of a file of decisions: what was decided")
@@ -186,14 +188,14 @@ def _one_threshold(asked: _Asked, model: Model, answers: np.ndarray, favourable:
 
 
 def _favourable(options: argparse.Namespace, task: Task) -> str | None:
-    """The class whose telling is looked at."""
+    """The class whose prediction is looked at."""
     if task.kind == "regression":
         return None
     if options.favourable is not None and options.favourable not in task.classes:
         raise UserError("audit.favourable", f"`{task.target}` has no class {options.favourable!r}.",
                         hint=nearest(options.favourable, task.classes))  # fmt: skip
     if options.favourable is None and task.kind == "multiclass":
-        raise UserError("audit.favourable", f"`{task.target}` has {len(task.classes)} classes: whose telling matters?",
+        raise UserError("audit.favourable", f"`{task.target}` has {len(task.classes)} classes: which of them is looked at?",
                         hint=f"--favourable with one of {', '.join(task.classes[:12])}")  # fmt: skip
     return options.favourable if options.favourable is not None else task.classes[1]
 

@@ -22,9 +22,10 @@ from modelwright.graph import Graph
 from modelwright.testing.packages import raw_rows, tiny_graph, tiny_signature, tiny_training
 from modelwright_runtime.model import Model
 from modelwright_runtime.reading import Reading
-from modelwright_runtime.signature import Signature, Task
+from modelwright_runtime.signature import ArrayInput, Signature, Task
 
 N_COLUMNS = 12
+SERIES = {"length": 4, "mean": [0.0, 0.0], "scale": [1.0, 1.0]}
 
 
 def linear_model(kind: str = "binary", *, weights: np.ndarray | None = None) -> tuple[Model, np.ndarray]:
@@ -238,3 +239,42 @@ def test_what_nobody_can_change_is_given_back_first() -> None:
     background = [{"sex": 1.0, "income": 1.0}, {"sex": 1.0, "income": 1.1}]
     found = explain(Model(graph.to_bytes(), signature), {"sex": -0.5, "income": -0.4}, background=background)
     assert found.hints[0] is not None and [name for name, _, _ in found.hints[0].changes] == ["income"]
+
+
+def test_series_and_codes_are_columns_as_a_whole() -> None:
+    """A network's inputs: two series in one array, and two categories as codes in another."""
+    graph = Graph()
+    series = graph.input("array_0", "float32", (None, 2, 4))
+    codes = graph.input("array_1", "int64", (None, 2))
+    level = graph.node("ReduceMean", series, graph.constant([1, 2], "int64"), keepdims=0)
+    of_code = graph.node("ReduceSum", graph.node("Cast", codes, to=1), graph.constant([1], "int64"), keepdims=0)
+    graph.output("values", graph.node("Cast", graph.node("Mul", level, of_code), to=11), "float64", (None,))
+    levels = {"one": ("a", "b"), "two": ("c", "d")}
+    signature = Signature(
+        task=Task(kind="regression", target="y"), levels=levels,
+        readings=(*(Reading(column=name, kind="series") for name in ("left", "right")),
+                  *(Reading(column=name, kind="category") for name in levels)),
+        arrays=(ArrayInput(form="series", columns=("left", "right"), settings=SERIES),
+                ArrayInput(form="codes", columns=("one", "two"), settings={"levels": [["a", "b"], ["c", "d"]]})),
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+
+    def rows(n: int) -> list[dict[str, Any]]:
+        return [{"left": rng.normal(size=4).tolist(), "right": rng.normal(size=4).tolist(),
+                 "one": str(rng.choice(["a", "b"])), "two": str(rng.choice(["c", "d"]))} for _ in range(n)]  # fmt: skip
+
+    model, some, background = Model(graph.to_bytes(), signature), rows(3), rows(12)
+    found = explain(model, some, background=background)
+    assert found.columns == ("left", "right", "one", "two") and found.exact
+    np.testing.assert_allclose(found.values.sum(axis=1), found.answers - found.base, atol=1e-6)
+    for place, row in enumerate(some):
+        due = []
+        for other in background:
+            taken = {**other, "left": row["left"]}
+            due.append(model.answers([taken])[0][0] - model.answers([other])[0][0])
+        first = mixer_of(model)
+        alone = first.mixed(first.read([row]), first.read(background), (np.zeros(12, int), np.arange(12)),
+                            np.tile([True, False, False, False], (12, 1)))  # fmt: skip
+        np.testing.assert_allclose(alone - first.answers(first.read(background)), due, atol=1e-6)
+        assert explanation_page(found, title="x").count("4 values") >= 1 and place < 3
+    assert {one.column for one in found.curves} == {"one", "two"}

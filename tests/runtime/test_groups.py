@@ -123,3 +123,11 @@ def test_a_package_holds_them_and_the_server_answers_by_them(tmp_path: Path) -> 
     finally:
         server.process.terminate()
         assert server.process.wait(timeout=15) == 0
+
+
+def test_a_place_with_one_threshold_refuses_several() -> None:
+    from modelwright.packaging.targets.embedded import embedded_source
+
+    with pytest.raises(UserError, match="one threshold") as caught:
+        embedded_source(Model(tiny_graph(), dataclasses.replace(tiny_signature(), group_thresholds=CITY)))
+    assert caught.value.code == "target.task" and caught.value.hint
