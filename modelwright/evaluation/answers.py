@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelwright.core.data import Decision
+from modelwright.evaluation.beside import inside
 from modelwright.evaluation.metrics import Floats, Ints, Measure
+from modelwright_runtime.beside import cheapest
 from modelwright_runtime.reading import as_text
 
 if TYPE_CHECKING:
@@ -25,7 +27,8 @@ COMMON = 0.5
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Answers:
     """`truth`, shape (n,): class positions or values; (n, n_labels) of 0 and 1 where a row may have many labels.
-    `predicted` likewise. `probabilities`, shape (n, n_classes), or None for a regression. `weights`, shape (n,)."""
+    `predicted` likewise. `probabilities`, shape (n, n_classes), or None for a regression. `weights`, shape (n,).
+    `beside` (n, k): what is told beside the answer, or which classes are in its set. `costs` are the task's."""
 
     kind: str
     classes: tuple[str, ...]
@@ -34,6 +37,9 @@ class Answers:
     probabilities: Floats | None
     weights: Floats
     units: Ints | None = None
+    beside: Floats | None = None
+    costs: tuple[tuple[float, ...], ...] = ()
+    cheap: Ints | None = None
 
     @property
     def n_rows(self) -> int:
@@ -47,7 +53,7 @@ class Answers:
 
     def n_errorless(self, metric: str) -> int:
         """Rows that an errorless share can speak for: all for the accuracy, else those of the rarest class."""
-        if self.probabilities is None or metric == "accuracy" or self.truth.ndim > 1:
+        if self.probabilities is None or metric in ("accuracy", "coverage") or self.truth.ndim > 1:
             return self.n_rows
         sizes = np.bincount(self.truth)
         return int(sizes[sizes > 0].min())
@@ -60,18 +66,28 @@ class Answers:
             predicted=self.predicted[rows],
             probabilities=None if self.probabilities is None else self.probabilities[rows],
             weights=self.weights[rows],
+            beside=None if self.beside is None else self.beside[rows],
+            cheap=None if self.cheap is None else self.cheap[rows],
         )
 
     def measured(self, measure: Measure, weights: Floats | None = None) -> Floats:
         """The metric under `weights` of shape (..., n); the rows' own when None."""
+        weights = self.weights if weights is None else weights
         answer = self.probabilities if measure.takes == "probabilities" else self.predicted
-        number: Floats = measure.function(self.truth, answer, self.weights if weights is None else weights)
+        if measure.takes == "beside":
+            answer = self.beside
+        elif measure.takes == "said" and self.cheap is not None:
+            answer = self.cheap
+        number: Floats = (
+            np.full(weights.shape[:-1], np.nan) if answer is None else measure.function(self.truth, answer, weights)
+        )
         return number
 
     def constant(self, answer: Floats) -> Answers:
-        """The same rows, answered with one row of probabilities or one value."""
+        """The same rows, answered with one row of probabilities or one value, and nothing beside it. Where answers
+        have costs, `cheap` is the one that costs least."""
         if self.probabilities is None:
-            return replace(self, predicted=np.full(self.n_rows, float(answer.reshape(-1)[0])))
+            return replace(self, predicted=np.full(self.n_rows, float(answer.reshape(-1)[0])), beside=None)
         shares = np.zeros(self.probabilities.shape[1])
         shares[: answer.size] = answer
         given = np.tile(shares, (self.n_rows, 1))
@@ -80,7 +96,11 @@ class Answers:
             common = np.minimum(COMMON, shares.max(initial=0.0))
             return replace(self, predicted=(given >= common).astype(np.int64), probabilities=given)
         predicted = np.full(self.n_rows, int(shares.argmax()), dtype=np.int64)
-        return replace(self, predicted=predicted, probabilities=given)
+        cheap = None
+        if self.costs:
+            expected = shares[: len(self.costs)] @ np.array(self.costs)
+            cheap = np.full(self.n_rows, int(expected.argmin()), dtype=np.int64)
+        return replace(self, predicted=predicted, probabilities=given, beside=None, cheap=cheap)
 
     def average(self) -> Floats:
         """The constant answer that these rows themselves would give: class shares, or the mean."""
@@ -127,6 +147,8 @@ def class_answers(
     truth = np.array([position[text] for text in texts], dtype=np.int64)
     if task.kind == "binary":
         predicted = (probabilities[:, 1] >= threshold).astype(np.int64)
+    elif task.costs:
+        predicted = cheapest(probabilities[:, : len(task.classes)], task.costs).astype(np.int64)
     else:
         predicted = probabilities.argmax(axis=1).astype(np.int64)
     return Answers(
@@ -136,6 +158,8 @@ def class_answers(
         predicted=predicted,
         probabilities=probabilities,
         weights=np.ones(truth.size),
+        beside=inside(task, probabilities, len(classes) - len(task.classes)),
+        costs=task.costs,
     ), decisions
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from modelwright.core.data import Dataset, Decision
 from modelwright.core.errors import UserError
-from modelwright.evaluation.answers import class_answers, label_answers, value_answers
+from modelwright.evaluation.answers import Answers, class_answers, label_answers, value_answers
 from modelwright.evaluation.background import Background
 from modelwright.evaluation.metrics import Floats
 from modelwright.evaluation.sums import Held
@@ -60,8 +60,12 @@ def ask(
     rows = known[0][0] if len(tasks) == 1 else data
     parts: list[list[Any]] = [[] for _ in tasks]
     for chunk, outputs in answered(trained, rows):
+        beside = dict(zip((task.target for task in trained.signature.beside), outputs[len(tasks) :], strict=True))
         for index, task in enumerate(tasks):
-            parts[index].append(_part(task, trained.signature, *_of_task(task, chunk, outputs[index])))
+            output = outputs[index]
+            if task.target in beside:
+                output = np.column_stack([output, beside[task.target]])
+            parts[index].append(_part(task, trained.signature, *_of_task(task, chunk, output)))
     return [
         _asked(trained, task, known[index], parts[index], backgrounds.get(task.target), season)
         for index, task in enumerate(tasks)
@@ -148,26 +152,43 @@ def _asked_plain(
 ) -> Asked:
     """Classes, labels and values: answers that are kept whole, held against the constant answer."""
     target = rows.column(task.target)
-    threshold = trained.signature.threshold_of(rows.frame) if task == trained.task else 0.5  # type: ignore[arg-type]
+    place = trained.signature.tasks.index(task)
+    threshold = trained.signature.threshold_of(rows.frame) if place == 0 else trained.signature.threshold_at(place)  # type: ignore[arg-type]
     if task.is_classification:
         answers, decisions = class_answers(task, target, output, threshold)
     elif task.kind == "multilabel":
         answers, decisions = label_answers(task, target, output, float(np.mean(threshold)))
     else:
-        answers, decisions = value_answers(target, output.reshape(-1)), []
+        output = output.reshape(len(output), -1)
+        answers, decisions = value_answers(target, output[:, 0]), []
+        answers = replace(answers, beside=output[:, 1:] if task.columns else None)
     answers = replace(answers, weights=weights)
     given = None if background is None else background.answer
     average = answers.average() if given is None else np.asarray(given, dtype=np.float64).reshape(-1)
     names = {"multilabel": "the commonest labels", "regression": "always the mean"}
+    base = answers.constant(average)
+    if task.kind == "regression" and task.quantiles:
+        base = _constant_quantiles(task, answers, base, background)
     return Asked(
         task=task,
         rows=rows,
         model=answers,
-        base=answers.constant(average),
+        base=base,
         base_name=names.get(task.kind, "always the commonest answer"),
         losses=answers.losses(),
         decisions=(*decisions, *about_baseline(given is not None)),
     )
+
+
+def _constant_quantiles(task: Task, answers: Answers, base: Answers, background: Background | None) -> Answers:
+    """The baseline of quantiles: those of the training rows, or else of these rows; no interval."""
+    known = np.quantile(answers.truth, task.quantiles) if background is None or not background.quantiles else (
+        np.array(background.quantiles)
+    )  # fmt: skip
+    if answers.beside is None:  # the value itself is the quantile
+        return replace(base, predicted=np.full(answers.n_rows, known[0]))
+    n_others = answers.beside.shape[1] - len(known)
+    return replace(base, beside=np.tile(np.append(known, np.full(n_others, np.nan)), (answers.n_rows, 1)))
 
 
 def about_baseline(known: bool) -> list[Decision]:  # noqa: FBT001

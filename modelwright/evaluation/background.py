@@ -27,13 +27,15 @@ class Background:
     """What the training rows say of one target.
 
     `answer` is what the constant baseline answers: shares of the classes (of rows, of labels, of pixels), or the
-    mean, shape (1,); None for boxes, whose baseline is no box. `season` (steps) and `scales` are for forecasts:
-    MASE's scale of each series, by the level of the column with the role `group`.
+    mean, shape (1,); None for boxes, whose baseline is no box. `quantiles` are those of the levels that a task tells.
+    `season` (steps) and `scales` are for forecasts: MASE's scale of each series, by the level of the column with the
+    role `group`.
     """
 
     answer: np.ndarray | None = None
     season: int = 1
     scales: Mapping[str, float] = field(default_factory=dict)
+    quantiles: tuple[float, ...] = ()
 
 
 def backgrounds(trained: Trained, train: Dataset) -> dict[str, Background]:
@@ -60,7 +62,12 @@ def _background(task: Task, signature: Signature, train: Dataset) -> Background:
         return Background(answer=label_shares(task.classes, target))
     if task.kind == "segmentation":
         return Background(answer=pixel_shares(task.classes, target))
-    return Background(answer=constant_answer(task.classes, target))
+    levels = task.quantiles if task.kind == "regression" else ()
+    known = target.drop_nulls().cast(float) if levels else target
+    return Background(
+        answer=constant_answer(task.classes, target),
+        quantiles=tuple(float(known.quantile(level, "linear") or 0.0) for level in levels),
+    )
 
 
 def constant_answer(task_classes: tuple[str, ...], target: Any) -> np.ndarray:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from modelwright.evaluation.background import Background
 
 
+NOT_REACHED = "the goal is not shown to be reached"
+"""What training's decision is about, where no threshold meets the goal that was stated."""
+
+
 class EvaluateSpec(Spec):
     """What is measured on the held-out rows, and how surely."""
 
@@ -124,18 +128,21 @@ def _report(
     from modelwright.core.rng import stream
     from modelwright.core.values import Report
     from modelwright.evaluation import slices as slicing
-    from modelwright.evaluation.catalogue import measures_of
+    from modelwright.evaluation.beside import curves_beside, measures_beside
+    from modelwright.evaluation.catalogue import METRICS, measures_of
     from modelwright.evaluation.drawing import curves_of
     from modelwright.evaluation.measuring import measure_all
 
     primary, names, changed = plan
-    kind = asked.task.kind
-    measured = measure_all(asked.model, asked.base, measures_of(kind, names), spec, seed=seed)
+    kind, more_measures = asked.task.kind, measures_beside(asked.task)
+    measures = [*measures_of(kind, [name for name in names if name in METRICS[kind]]), *more_measures]
+    measures.sort(key=lambda measure: (measure.name != primary, measure not in more_measures))
+    measured = measure_all(asked.model, asked.base, measures, spec, seed=seed)
     primary, more = _defined(primary, [metric.name for metric in measured.metrics])
     found = slicing.slices(
         asked.model,
         asked.rows,
-        measures_of(kind, [primary])[0],
+        next(measure for measure in measures if measure.name == primary),
         columns,
         confidence=spec.confidence,
         standard_error=measured.errors[primary],
@@ -143,6 +150,9 @@ def _report(
     )
     pictures = curves_of(trained, asked, seed=seed, network=network)
     pictures.update(gain=measured.gains.get(primary), confidence=spec.confidence, baseline_name=asked.base_name)
+    pictures.update(curves_beside(asked, measured, columns, spec, stream(seed, "evaluation", "sure")))
+    if asked.task == trained.task:
+        pictures.update(cautions=[f"{one.reason}." for one in trained.decisions if one.about == NOT_REACHED])
     return Report(
         task=kind,
         n_rows=asked.model.n_rows,
@@ -162,6 +172,7 @@ def _plan(trained: Trained, index: int, spec: EvaluateSpec) -> tuple[str, tuple[
 
     Metrics that were asked for are those of the first target; others are measured where they fit.
     """
+    from modelwright.evaluation.beside import measures_beside
     from modelwright.evaluation.catalogue import METRICS, measures_of
 
     task = (trained.task, *trained.signature.more_tasks)[index]
@@ -169,9 +180,17 @@ def _plan(trained: Trained, index: int, spec: EvaluateSpec) -> tuple[str, tuple[
     if spec.metrics != "auto":
         asked = tuple(name for name in spec.metrics if index == 0 or name in METRICS[task.kind]) or asked
     chosen = trained.leaderboard[0].metric if trained.leaderboard and index == 0 else ""
-    primary, decisions = _primary(task.kind, chosen, asked) if index == 0 else (_fallback(task.kind, asked), [])
+    beside = [measure.name for measure in measures_beside(task)]
+    asked = tuple(name for name in asked if name not in beside)
+    decisions: list[Decision] = []
+    if index > 0:
+        primary = "pinball" if "pinball" in beside else _fallback(task.kind, asked)
+    elif chosen in beside:
+        primary = chosen
+    else:
+        primary, decisions = _primary(task.kind, chosen, asked)
     names = tuple(dict.fromkeys([primary, *asked]))
-    measures_of(task.kind, names)
+    measures_of(task.kind, [name for name in names if name not in beside])
     return primary, names, decisions
 
 

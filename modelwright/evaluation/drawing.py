@@ -21,7 +21,7 @@ def curves_of(trained: Trained, asked: Asked, *, seed: int, network: Any = None)
     """The data behind all pictures of one target."""
     tasks = (trained.task, *trained.signature.more_tasks)
     output = tasks.index(asked.task)
-    made = {**asked.facts, **_curves(trained, asked, seed)}
+    made = {**asked.facts, **_curves(trained, asked, output, seed)}
     shown = examples(trained, asked, output=output, network=network)
     if shown:
         made["examples"] = shown
@@ -31,13 +31,13 @@ def curves_of(trained: Trained, asked: Asked, *, seed: int, network: Any = None)
     return made
 
 
-def _curves(trained: Trained, asked: Asked, seed: int) -> dict[str, Any]:
+def _curves(trained: Trained, asked: Asked, output: int, seed: int) -> dict[str, Any]:
     rng = stream(seed, "evaluation", "curves")
     model = asked.model
     if isinstance(model, Answers):
         if asked.task.kind == "multilabel":
             return array_curves.label_curves(model, rng)
-        threshold: float | None = 0.5
+        threshold: float | None = trained.signature.threshold_at(output)
         if asked.task == trained.task:  # no one threshold where groups have their own
             threshold = None if trained.signature.group_thresholds else trained.signature.threshold
         return curves(model, threshold, rng)

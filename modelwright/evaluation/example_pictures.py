@@ -216,7 +216,7 @@ def coverage_picture(levels: Sequence[Mapping[str, float]]) -> str:
             f'<circle cx="{across(one["level"])}" cy="{up(one["seen"])}" r="4" class="dot">'
             f"<title>{escape(tip)}</title></circle>"
         )
-    return svg(WIDTH, HEIGHT, "Coverage of the forecast quantiles", body)
+    return svg(WIDTH, HEIGHT, "Coverage of the quantiles", body)
 
 
 def course_picture(

@@ -103,7 +103,17 @@ def _value_figures(report: Report) -> list[dict[str, Any]]:
             "picture": pictures.value_calibration_picture(curves["calibration"]),
             "note": "Rows in ten groups by predicted value: does the mean come true?",
         },
+        *_quantile_figures(report),
     ]
+
+
+def _quantile_figures(report: Report) -> list[dict[str, Any]]:
+    levels = report.curves.get("coverage")
+    if not levels:
+        return []
+    picture = example_pictures.coverage_picture(levels)
+    note = "On the dashed line, nine tenths of the truth lie below the quantile 0.9."
+    return [{"title": "Quantiles", "picture": picture, "note": note}]
 
 
 def _class_figures(report: Report) -> list[dict[str, Any]]:

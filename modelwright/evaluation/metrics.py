@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Function = Callable[..., Floats]
-Takes = Literal["labels", "probabilities", "values", "sums", "matches"]
+Takes = Literal["labels", "probabilities", "values", "sums", "matches", "said", "beside"]
 
 N_BINS = 10
 """Bins of equal mass in `calibration_error`: 10, as most papers have it."""
@@ -31,7 +31,8 @@ N_BINS = 10
 class Measure:
     """A metric as evaluation runs it: `takes` says which answers the function wants beside the truth.
 
-    `sums` and `matches`: the function takes one value with truth and answers summed up, and the weights.
+    `sums` and `matches`: the function takes one value with truth and answers summed up, and the weights. `said` is the
+    answer where costs decide, `beside` what is told beside it; not defined where that is absent.
     """
 
     name: str

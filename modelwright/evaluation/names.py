@@ -72,6 +72,11 @@ NAMES: dict[str, Name] = {
     "iou": Name("IoU", "overlap over union with the true mask", "higher", 0.0, 1.0, True),
     "dice": Name("Dice", "twice the overlap over both masks together", "higher", 0.0, 1.0, True),
     "pixel_accuracy": Name("Pixel accuracy", "share of pixels answered right", "higher", 0.0, 1.0, True),
+    "cost": Name("Mean cost", "what a row costs by the stated costs of answers", "lower"),
+    "pinball": Name("Pinball loss", "error of the quantiles told, each side weighed by its level", "lower"),
+    "coverage": Name("Coverage", "share of rows whose truth is in their interval or set", "higher", 0.0, 1.0, True),
+    "width": Name("Width", "mean width of the intervals, in the target's unit", "lower"),
+    "set_size": Name("Set size", "mean number of classes in a set", "lower"),
     "pinball_10": Name("Pinball 0.1", "mean error where answering too high costs nine times as much", "lower"),
     "pinball_50": Name("Pinball 0.5", "half of the mean absolute error", "lower"),
     "pinball_90": Name("Pinball 0.9", "mean error where answering too low costs nine times as much", "lower"),
@@ -117,6 +122,9 @@ WITHOUT_TARGET: dict[str, Name] = {
 }
 """What is measured of models without a target; none of these can be asked for by name."""
 EVERY = {**NAMES, **WITHOUT_TARGET}
+
+BESIDE = ("cost", "pinball", "coverage", "width", "set_size")
+"""What tasks have beside the metrics of their kind: those with costs, quantiles, intervals or sets."""
 
 _CLASSES = (
     "accuracy",

@@ -109,6 +109,7 @@ def _target(report: Report, trained: Trained | None, number: int, budget: list[i
         "confused": confused(report, budget),
         "examples": examples(report, budget),
         "unlabelled": details_of(report),
+        "sure": _sure(report),
         "slices": _slices(report),
     }
 
@@ -223,11 +224,33 @@ def _important(report: Report) -> dict[str, Any]:
     }
 
 
+def _sure(report: Report) -> dict[str, Any]:
+    """How often intervals or sets hold the truth: overall, by size of the set, by group of rows; {} without them."""
+    sure, held = report.curves.get("sure"), text.find(report.metrics, "coverage")
+    if not sure or held is None:
+        return {}
+    sizes = [
+        {"size": one["size"], "n_rows": f"{one['n_rows']:,}", "held": text.percent(one["held"])}
+        for one in sure.get("sizes", ())
+    ]
+    return {
+        "name": "sets" if sizes else "intervals",
+        "stated": text.percent(sure["stated"]),
+        "held": text.percent(held.value),
+        "range": " to ".join(text.percent(edge, like=held.value) for edge in (held.low, held.high)),
+        "sizes": sizes,
+        "by": _slices_of(sure["by"], held),
+    }
+
+
 def _slices(report: Report) -> dict[str, Any]:
-    if not report.slices:
+    return _slices_of(report.slices, report[report.primary]) if report.slices else {"rows": []}
+
+
+def _slices_of(slices: Sequence[Mapping[str, Any]], overall: Metric) -> dict[str, Any]:
+    if not slices:
         return {"rows": []}
-    overall = report[report.primary]
-    shown = [*report.slices[:MAX_SLICES]]
+    shown = [*slices[:MAX_SLICES]]
     bounds = (min(one["low"] for one in shown), max(one["high"] for one in shown))
     lower = overall.better == "lower"
     n_open = max(N_OPEN_SLICES, 1 + max((i for i, one in enumerate(shown) if one["differs"]), default=0))
@@ -248,10 +271,10 @@ def _slices(report: Report) -> dict[str, Any]:
     return {
         "rows": rows[:n_open],
         "folded": rows[n_open:],
-        "metric": text.label(report.primary),
-        "n_all": len(report.slices),
-        "n_more": len(report.slices) - len(rows),
-        "n_marked": sum(bool(one["differs"]) for one in report.slices),
+        "metric": text.label(overall.name),
+        "n_all": len(slices),
+        "n_more": len(slices) - len(rows),
+        "n_marked": sum(bool(one["differs"]) for one in slices),
     }
 
 
@@ -278,12 +301,14 @@ def _candidates(trained: Trained | None) -> dict[str, Any]:
             "score": text.figure(one.score),
             "weight": text.percent(one.weight) if one.weight > 0 else "",
             "settings": text.short(", ".join(f"{k} {v}" for k, v in one.settings.items()), 160),
+            "beside": [text.figure(value) for value in one.beside.values()],
         }
         for one in shown
     ]
     return {
         "rows": rows,
         "metric": text.label(board[0].metric),
+        "beside": [text.label(name) for name in board[0].beside],
         "n_more": len(board) - len(shown),
     }
 

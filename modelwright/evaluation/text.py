@@ -81,9 +81,15 @@ def headline(report: Report, *, target: str = "the target") -> str:
     if report.task not in ("binary", "multiclass", "regression"):
         return " ".join([f"On {rows} it had never seen: {in_short(report)}.", *_of_others(report)])
     name = "mae" if report.task == "regression" else "accuracy"
-    told = find(report.metrics, name) or report[report.primary]
+    own = (find(report.metrics, one) for one in ("cost", "pinball", name))
+    told = next((metric for metric in own if metric is not None), report[report.primary])
     base = find(report.baseline, told.name)
-    if told.name == "accuracy":
+    if told.name == "cost":
+        span = f"{confidence} interval: {metric_range(told)}"
+        first = f"On {rows} it had never seen, an answer costs {metric_figure(told)} on average ({span})."
+        cheap = figure(base.value, like=told.value) if base else ""
+        rest = f"Always giving the same answer, the cheapest, would cost {cheap}." if base else ""
+    elif told.name == "accuracy":
         low, high = (percent(edge, like=told.value) for edge in (told.low, told.high))
         span = f"{confidence} interval: {low} to {high}"
         first = f"On {rows} it had never seen, the model answers {percent(told.value)} rightly ({span})."
@@ -96,7 +102,17 @@ def headline(report: Report, *, target: str = "the target") -> str:
         span = f"{confidence} interval: {metric_range(told)}"
         first = f"On {rows} it had never seen, the model's {label(told.name)} is {metric_figure(told)} ({span})."
         rest = f"The constant baseline's is {metric_figure(base)}." if base else ""
-    return " ".join(part for part in (first, rest, *_of_others(report)) if part)
+    return " ".join(part for part in (first, rest, *_of_sureness(report), *_of_others(report)) if part)
+
+
+def _of_sureness(report: Report) -> list[str]:
+    """How often intervals or sets hold the truth, where the model tells them."""
+    held, sure = find(report.metrics, "coverage"), report.curves.get("sure")
+    if held is None or not sure:
+        return []
+    name = "sets" if "sizes" in sure else "intervals"
+    low, high = (percent(edge, like=held.value) for edge in (held.low, held.high))
+    return [f"Its {percent(sure['stated'])} {name} hold the truth of {percent(held.value)} of them ({low} to {high})."]
 
 
 def _of_others(report: Report) -> list[str]:
@@ -151,13 +167,32 @@ def cautions(report: Report) -> list[str]:
     if report.n_rows < FEW_ROWS:
         rows = f"{report.n_rows} {noun(report, report.n_rows)} {'was' if report.n_rows == 1 else 'were'}"
         found.append(f"Only {rows} held out, so every figure is uncertain.")
-    found += [line for line in (_worst_slice(report), _calibration(report), _rare_class(report)) if line]
+    found += [str(line)[:1].upper() + str(line)[1:] for line in report.curves.get("cautions", ())]
+    about = (_coverage(report), _worst_slice(report), _calibration(report), _rare_class(report))
+    found += [line for line in about if line]
     found += [
         f"{decision.about}: {decision.choice} — {decision.reason}."
         for decision in report.decisions
         if decision.about in ("rows", "classes", "primary metric")
     ]
     return found
+
+
+def _coverage(report: Report) -> str:
+    """Intervals or sets that hold the truth less often than was stated, overall or in a group of rows."""
+    held, sure = find(report.metrics, "coverage"), report.curves.get("sure")
+    if held is None or not sure:
+        return ""
+    stated, name = float(sure["stated"]), "Sets" if "sizes" in sure else "Intervals"
+    if held.high < stated:
+        return f"{name} that were to hold the truth of {percent(stated)} of the rows hold it for {percent(held.value)}."
+    less = [one for one in sure["by"] if one.get("differs") and one["high"] < stated]
+    if not less:
+        return ""
+    one = less[0]
+    where = f"{short(str(one['column']))} = {short(str(one['level']))}"
+    more = f" {len(less) - 1} more such groups are listed under How sure." if len(less) > 1 else ""
+    return f"{name} hold the truth less often where {where}: {percent(one['value'])}, not {percent(stated)}.{more}"
 
 
 def _worst_slice(report: Report) -> str:
