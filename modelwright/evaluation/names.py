@@ -102,9 +102,6 @@ WITHOUT_TARGET: dict[str, Name] = {
     "adjusted_rand": Name(
         "Adjusted Rand index", "pairs of rows told as by the labels, beyond chance", "higher", -1.0, 1.0
     ),
-    "adjusted_information": Name(
-        "Adjusted mutual information", "what groups and labels say of each other, beyond chance", "higher", -1.0, 1.0
-    ),
     "trustworthiness": Name(
         "Trustworthiness", "how far neighbours on the map are neighbours in the table", "higher", 0.0, 1.0, share=True
     ),

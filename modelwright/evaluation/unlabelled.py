@@ -218,7 +218,7 @@ def _of_clusters(
     spec: EvaluateSpec,
 ) -> list[Found]:  # fmt: skip
     import numpy as np
-    from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
+    from sklearn.metrics import adjusted_rand_score
 
     agreements, shuffled = np.array(facts["agreements"]), facts["shuffled"]
     found = [
@@ -237,11 +237,7 @@ def _of_clusters(
     def paired(rows: np.ndarray) -> float:
         return float(adjusted_rand_score(truth[rows], own[rows]))
 
-    def informed(rows: np.ndarray) -> float:
-        return float(adjusted_mutual_info_score(truth[rows], own[rows]))
-
-    more = (("adjusted_rand", paired), ("adjusted_information", informed))
-    return [*found, *(_metric(name, measure, len(own), rng, spec, base=0.0) for name, measure in more)]
+    return [*found, _metric("adjusted_rand", paired, len(own), rng, spec, base=0.0)]
 
 
 # Coordinates --------------------------------------------------------------------------------------------------
