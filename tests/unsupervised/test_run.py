@@ -34,8 +34,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts.write_csv(folder / "shops.csv", null_value="n/a")
     for name, task in TASKS.items():
         recipe = {
-            "name": f"shops-{name}", "data": "shops.csv", "task": task, "evaluate": {"labels": LABELS[name], "n_bootstrap": 60}, "split": {"folds": 3},
-            "clean": {"roles": {SPARE[name]: "ignored"}},
+            "name": f"shops-{name}", "data": "shops.csv", "task": task, "split": {"folds": 3},
+            "evaluate": {"labels": LABELS[name], "n_bootstrap": 60}, "clean": {"roles": {SPARE[name]: "ignored"}},
         }  # fmt: skip
         (folder / f"{name}.yaml").write_text(json.dumps(recipe))
     for name in TASKS:
