@@ -63,8 +63,7 @@ class Mixer:
     @property
     def task(self) -> Task:
         """What the answers are about: one of the package's targets."""
-        signature = self.model.signature
-        return (signature.task, *signature.more_tasks)[self.output]
+        return self.model.signature.tasks[self.output]
 
     def read(self, rows: Any) -> Sample:
         """Raw rows, in any form that `Model.predict` takes."""
@@ -156,20 +155,20 @@ class Mixer:
 def mixer_of(model: Model, target: str | None = None) -> Mixer:
     """What mixes the rows of a package; `target` names one of several targets, else the first.
 
-    Raises `UserError` `explain.target` for one that it has not, `explain.task` for boxes and masks.
+    Raises `UserError` `explain.target` for one that it has not, `explain.task` for boxes, masks and coordinates.
     """
     import numpy as np
 
     signature = model.signature
-    targets = [task.target for task in (signature.task, *signature.more_tasks)]
+    targets = [task.target for task in signature.tasks]
     if target is not None and target not in targets:
         raise UserError("explain.target", f"the package does not answer {target!r}.", hint=nearest(target, targets))
     output = 0 if target is None else targets.index(target)
-    kind = (signature.task, *signature.more_tasks)[output].kind
-    if kind in ("detection", "segmentation"):
+    kind = signature.tasks[output].kind
+    if kind in ("detection", "segmentation", "embedding"):
         raise UserError(
             "explain.task", f"columns do not explain {kind}: there is no one number to share out.",
-            hint="the report of a run shows on which parts of a picture its answers hang",
+            hint="one chance, value or score is explained; the report of a run has what else can be shown",
         )  # fmt: skip
     columns = tuple(name for name in model.columns if name in _inputs(signature))
     place = {name: index for index, name in enumerate(columns)}

@@ -32,6 +32,8 @@ class Outcome:
 
         if self.scale == "value":
             wide = answers.astype(np.float64)
+            if self.task.kind == "anomaly":  # the score; how much of it each column makes stands beside it
+                return wide[:, 0]
             if self.task.kind in ("anomaly", "embedding"):  # a score comes first; of coordinates one is explained
                 return np.asarray(wide[:, self.classes[0]])
             if wide.ndim == 3:  # of quantiles the one nearest the middle, as the package answers
@@ -56,6 +58,8 @@ def outcome_of(task: Task, answers: np.ndarray, *, scale: str, asked_class: str 
     each row. Raises `UserError("explain.class")` for a class that the package does not answer."""
     import numpy as np
 
+    if task.kind == "anomaly":
+        return Outcome(task, "value", np.array([-1]))
     if asked_class is not None and asked_class not in task.classes:
         raise UserError(
             "explain.class", f"`{task.target}` has no class {asked_class!r}.", hint=nearest(asked_class, task.classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Literal
 
 from modelwright.told import figure
@@ -113,11 +114,13 @@ def _of_levels(values: np.ndarray, *, is_number: bool) -> tuple[np.ndarray, np.n
 def level_text(cell: object) -> str:
     """A cell as a level's name.
 
-    >>> level_text(" Oslo "), level_text(None), level_text(3.0), level_text(True)
-    ('Oslo', '(missing)', '3', 'true')
+    >>> level_text(" Oslo "), level_text(None), level_text(3.0), level_text(1 / 3), level_text(True)
+    ('Oslo', '(missing)', '3', '0.333333', 'true')
     """
     from modelwright_runtime.reading import as_text
 
+    if isinstance(cell, float) and isfinite(cell) and not cell.is_integer():
+        return f"{cell:.6g}"
     text = "" if cell is None or cell != cell else as_text(cell).strip()
     return text or "(missing)"
 

@@ -42,7 +42,7 @@ def shuffled(mixer: Mixer, sample: Sample, truth: np.ndarray | None, rng: np.ran
         chosen = np.sort(rng.permutation(sample.n_rows)[:MOST_ROWS])
         sample, truth = sample.take(chosen), None if truth is None else truth[chosen]
     n_rows, n_columns = sample.n_rows, len(mixer.columns)
-    answers = mixer.answers(sample).astype(np.float64)
+    answers = _of_task(mixer, mixer.answers(sample))
     measure: Measure = "change of the answer"
     if truth is not None and mixer.task.kind in ("binary", "multiclass", "regression"):
         measure = "root mean squared error" if mixer.task.kind == "regression" else "log loss"
@@ -53,7 +53,7 @@ def shuffled(mixer: Mixer, sample: Sample, truth: np.ndarray | None, rng: np.ran
         taken = np.zeros((n_rows * N_SHUFFLES, n_columns), dtype=bool)
         taken[:, place] = True
         lent = np.concatenate([rng.permutation(n_rows) for _ in range(N_SHUFFLES)])
-        moved = mixer.mixed(sample, sample, (lent, np.tile(everything, N_SHUFFLES)), taken).astype(np.float64)
+        moved = _of_task(mixer, mixer.mixed(sample, sample, (lent, np.tile(everything, N_SHUFFLES)), taken))
         losses = _losses(measure, np.tile(answers.T, N_SHUFFLES).T, moved, _tiled(truth))
         grown[place] = losses.reshape(N_SHUFFLES, n_rows).mean(axis=0) - of_rows
     base, growth = float(of_rows.mean()), grown.mean(axis=1)
@@ -63,6 +63,12 @@ def shuffled(mixer: Mixer, sample: Sample, truth: np.ndarray | None, rng: np.ran
         base = float(np.sqrt(base))
         growth, errors = worse - base, errors / np.maximum(2 * worse, 1e-300)
     return Shuffled(measure, growth, errors, base, n_rows)
+
+
+def _of_task(mixer: Mixer, answers: np.ndarray) -> np.ndarray:
+    """Answers as float64; of how odd rows are the score alone, without what each column makes of it."""
+    wide: np.ndarray = answers.astype("float64")
+    return wide[:, :1] if mixer.task.kind == "anomaly" else wide
 
 
 def _tiled(truth: np.ndarray | None) -> np.ndarray | None:

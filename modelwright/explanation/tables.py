@@ -39,6 +39,8 @@ def said_text(said: Any) -> str:
 
     if isinstance(said, str):
         return said
+    if type(said).__name__.startswith("bool"):
+        return "yes" if said else "no"
     if isinstance(said, list):
         return ", ".join(map(str, said)) or "(none)"
     return figure(float(said)) if not getattr(said, "ndim", 0) else ", ".join(figure(float(one)) for one in said[:3])

@@ -23,8 +23,8 @@ ASSUMED = (
 def about(found: Explanation) -> str:
     """What is explained, as the subject of a sentence."""
     if found.scale == "value":
-        mean = "the mean of the forecast values of" if found.task == "forecast" else "the value of"
-        return f"{mean} {found.target}"
+        named = {"forecast": f"the mean of the forecast values of {found.target}", "anomaly": "the score of oddness"}
+        return named.get(found.task, f"the value of {found.target}")
     classes = set(found.classes)
     of = (
         f"{found.target} = {short(next(iter(classes)))}" if len(classes) == 1 else f"the {found.target} that it answers"
@@ -55,7 +55,8 @@ def amount(found: Explanation, value: float) -> str:
 
 def unit(found: Explanation) -> str:
     """What amounts are counted in."""
-    return {"probability": "points", "log_odds": "log-odds", "value": found.target}[found.scale]
+    of_value = "score" if found.task == "anomaly" else found.target
+    return {"probability": "points", "log_odds": "log-odds", "value": of_value}[found.scale]
 
 
 def cell(found: Explanation, row: int, column: str) -> str:

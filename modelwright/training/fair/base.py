@@ -38,7 +38,8 @@ def train_fair(
 ) -> Trained:
     """Train, with the remedy that `spec.fair` asks for.
 
-    Weights: it is trained twice, without and with them, so that what they win and cost can be told. Thresholds: they
+    Weights: it is trained twice, without and with them, so that what they win and cost can be told; a budget of time
+    or units is divided between both. Thresholds: they
     are chosen on predictions of rows that no model was fitted on, and stand in the signature. What changes in the
     accuracy and in the gaps between groups is told as Decisions, with paired intervals, on those same rows: `wright
     audit` tells it of the held-out ones. Raises `UserError("train.fair")` for columns and tasks that no remedy fits.
@@ -53,9 +54,8 @@ def train_fair(
     groupings = _groupings(rows, fair)
     _check_target(rows, spec)
     if fair.method == "weights":
-        watch(
-            {"stage": "training", "event": "note", "text": "first without weights by group, to tell what they change"}
-        )
+        watch({"stage": "training", "event": "note", "text": "once without the weights, to tell what they change"})
+        plain = plain.but(budget=_half(spec.budget))
         apart = None if folder is None else folder / "without"
         before = train_by(data, splits, plain, seed=seed, watch=watch, folder=apart)
         weighted, told = _weighted(data, rows, splits, groupings, before)
@@ -67,6 +67,21 @@ def train_fair(
     _check_binary(trained, fair)
     more = _compared(before, trained, rows, splits, fair, seed)
     return replace(trained, decisions=(*trained.decisions, told, *more))
+
+
+def _half(budget: str) -> str:
+    """Half of a budget that was stated in time or units, for one of two trainings; named ones are for each.
+
+    >>> _half("5m"), _half("250000000 units"), _half("quick")
+    ('2.5m', '125000000 units', 'quick')
+    """
+    from modelwright.training.budget import FORM
+
+    stated = FORM.fullmatch(budget)
+    if stated is None:
+        return budget
+    gap = " " if " " in budget else ""
+    return f"{float(stated['count']) / 2:.15g}{gap}{stated['unit']}"
 
 
 def _train_rows(data: Dataset, splits: Splits) -> Dataset:
