@@ -319,7 +319,7 @@ def _told(study: Study, spec: TuneSpec, model: str, metric: str, *, higher: bool
         "trials": [{**one, "score": score(one["loss"])} for one in study.to_plain()],
         "best": [
             {"number": one.number, "settings": dict(one.settings), "score": score(one.loss)}
-            for one in study.ranked()[: spec.keep]
+            for one in study.best_apart(spec.keep)
         ],
         "known": score(min(known)) if known else None,
         "importance": shares, "curves": curves,

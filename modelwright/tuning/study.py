@@ -12,6 +12,8 @@ from modelwright.core.errors import UserError
 if TYPE_CHECKING:
     from modelwright.tuning.space import Space
 
+LEAST_APART = 0.1
+
 State = Literal["running", "done", "stopped", "failed"]
 
 
@@ -70,6 +72,24 @@ class Study:
                 hint="check the ranges of the space",
             )  # fmt: skip
         return sorted(self.done, key=lambda one: (one.loss, one.number))
+
+    def best_apart(self, n: int) -> list[Tried]:
+        """The best trials that differ from each better one by a tenth of the range of some parameter, at most `n`: for
+        an ensemble, which gains nothing from the same model twice.
+
+        >>> from modelwright.tuning import Space
+        >>> tried = [Tried(number=n, settings={"x": n / 20}, state="done", loss=float(n)) for n in range(9)]
+        >>> study = Study(space=Space.parse({"x": {"low": 0, "high": 1}}), trials=tuple(tried))
+        >>> [one.settings["x"] for one in study.best_apart(3)]
+        [0.0, 0.1, 0.2]
+        """
+        kept: list[tuple[Tried, list[float]]] = []
+        for one in self.ranked():
+            place = self.space.place(one.settings)
+            far = [max(abs(a - b) for a, b in zip(place, other, strict=True)) for _, other in kept]
+            if len(kept) < n and all(distance >= LEAST_APART - 1e-9 for distance in far):
+                kept.append((one, place))
+        return [one for one, _ in kept]
 
     def importance(self) -> dict[str, float]:
         """Share of the loss's variation over the space that each parameter explains by itself, largest first.
