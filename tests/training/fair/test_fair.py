@@ -192,6 +192,15 @@ def test_what_no_remedy_fits_is_refused(prepared: tuple[Cleaned, Splits], fair: 
     assert caught.value.code == "train.fair" and caught.value.hint
 
 
+def test_two_rules_for_one_threshold_are_refused(prepared: tuple[Cleaned, Splits]) -> None:
+    cleaned, splits = prepared
+    for more in ({"threshold": 0.3}, {"goal": {"precision": 0.8}}):
+        asked = TrainSpec.parse({"fair": {"by": "sex", "method": "thresholds"}, **more}, where="train")
+        with pytest.raises(UserError, match="says another") as caught:
+            train(cleaned.kept, splits, asked)
+        assert caught.value.code == "train.fair"
+
+
 def test_values_have_no_remedy_and_settings_are_checked() -> None:
     frame = hiring(300).with_columns(pay=pl.Series(np.arange(300.0)))
     cleaned = clean(Dataset.from_frame(frame), CleanSpec(target="pay"))
