@@ -53,7 +53,6 @@ def train_fair(
     rows = _train_rows(data, splits)
     groupings = _groupings(rows, fair)
     _check_target(rows, spec)
-    _check_alone(spec, fair)
     if fair.method == "weights":
         watch({"stage": "training", "event": "note", "text": "once without the weights, to tell what they change"})
         plain = plain.but(budget=_half(spec.budget))
@@ -119,22 +118,15 @@ def _check_target(rows: Dataset, spec: TrainSpec) -> None:
     """Refuse before hours are spent what has no classes."""
     from modelwright.core.task import recognise
 
-    target = rows.schema.target
+    target, n_targets = rows.schema.target, len(rows.schema.of_role("target"))
+    if n_targets > 1:
+        raise UserError("train.fair", f"`fair` is for one target; there are {n_targets}.", hint="take `fair` out")
     if target is None:
         return
     kind, _ = recognise(rows.column(target), rows.schema[target].kind)
     kind = kind if spec.task == "auto" else spec.task
     if kind not in ("binary", "multiclass"):
         raise UserError("train.fair", f"`fair` is for classes; `{target}` asks for {kind}.", hint="take `fair` out")
-
-
-def _check_alone(spec: TrainSpec, fair: FairSpec) -> None:
-    """Thresholds by group are not chosen for another goal at once."""
-    said = [name for name in ("goal", "costs") if getattr(spec, name) is not None]
-    said += [] if spec.threshold == "auto" else ["threshold"]
-    if fair.method == "thresholds" and said:
-        raise UserError("train.fair", f"`fair` chooses a threshold for each group, and `{said[0]}` says another.",
-                        hint=f"take `{said[0]}` out, or use `method: weights`")  # fmt: skip
 
 
 def _check_binary(trained: Trained, fair: FairSpec) -> None:
