@@ -52,8 +52,9 @@ def _parser(parser: Parser) -> argparse.ArgumentParser:
 
     fields = AuditSpec.model_fields
     made = parser(
-        "audit", "How a model treats groups, and how sure that is: who is told what, how often rightly, how far groups "
-        "are apart. On the rows that the run held out, or on ROWS with their target; also of decisions that another "
+        "audit", "How a model treats groups, and how sure that is: what is predicted for whom, how often rightly, how far "
+        "groups are apart. On the rows that the run held out, or on ROWS with their target; also of decisions that "
+        "another "
         "system "
         "made, with --truth. A column need not be one that the model sees.",
         "wright audit income --protected sex,race", "wright audit income rows.csv --protected sex -o audit.json",
