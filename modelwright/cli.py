@@ -219,6 +219,8 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         changes.setdefault("sequences", {})["horizon"] = options.horizon
     roles = {name: role for role in ("time", "group") if (name := getattr(options, role)) is not None}
     named = ("target", "name", "seed", "labels")
+    if (options.target or "").startswith("["):
+        options.target = _value(options.target)
     top = {name: getattr(options, name) for name in named if getattr(options, name) is not None}
     if options.labels is not None and options.target is None:
         from modelwright.label import target_of

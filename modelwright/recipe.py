@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from modelwright.cleaning.base import CleanSpec
 from modelwright.cleaning.mend import MendSpec
@@ -38,10 +39,13 @@ class Recipe(Spec):
     >>> recipe = Recipe.from_plain({"target": "price", "data": "homes.csv"})
     >>> recipe.name, recipe.seed
     ('homes', 0)
+    >>> several = Recipe.from_plain({"target": ["price", "days"], "data": "homes.csv"})
+    >>> several.target, several.clean.roles
+    ('price', {'days': 'target'})
     """
 
     name: str = Field(description="names the run, its package and its report; else the file's stem")
-    target: str = Field("", description="the column to predict")
+    target: str = Field("", description="the column to predict, or a list of several: [price, days]")
     task: Use | None = Field(None, description="what is learned without a target: anomaly, clusters or embedding")
     seed: int = Field(0, ge=0, description="every random choice follows from it")
     labels: str = Field("", description="a labelling project of the store, whose labels are the target column")
@@ -65,6 +69,21 @@ class Recipe(Spec):
     track: tuple[Use, ...] = Field(
         default=(), description="follow the run in tensorboard, mlflow or wandb: one of them, or a list"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _several_targets(cls, given: Any) -> Any:
+        """`target: [a, b]`: `a` is the target, and `b` has its role."""
+        target = given.get("target") if isinstance(given, Mapping) else None
+        if not isinstance(target, list | tuple):
+            return given
+        if not target or not all(isinstance(name, str) for name in target) or len(set(target)) < len(target):
+            raise ValueError(f"target is a column, or a list of different ones; got {target!r}")
+        clean = given.get("clean") or {}
+        more = dict.fromkeys(target[1:], "target")
+        roles = {**more, **(clean.roles if isinstance(clean, CleanSpec) else clean.get("roles") or {})}
+        said = clean.but(roles=roles) if isinstance(clean, CleanSpec) else {**clean, "roles": roles}
+        return {**given, "target": target[0], "clean": said}
 
     @field_validator("track", mode="before")
     @classmethod

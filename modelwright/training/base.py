@@ -97,13 +97,17 @@ class TrainSpec(Spec):
     conformal: ConformalSpec | None = Field(
         default=None, description="tell intervals or sets that hold the truth of this share of rows, such as 0.9"
     )
+    chain: Literal["auto", "off"] = Field(
+        default="auto",
+        description="of several targets, let each see the answers for those before it where that is better",
+    )
     fair: FairSpec | None = Field(
         default=None, description="treat groups alike: {by: [sex], method: weights}, or thresholds with a goal"
     )
 
     def compared(self) -> TrainSpec:
         """These settings with the defaults for all that a single candidate's score does not depend on."""
-        free = ["budget", "models", "race", "ensemble", "threshold", "network", "calibration", "goal"]
+        free = ["budget", "models", "race", "ensemble", "threshold", "network", "calibration", "goal", "chain"]
         free += ["conformal"] if self.objective is None else []  # quantiles are learned for the ends of an interval
         return self.but(**{name: TrainSpec.model_fields[name].default for name in free})
 
@@ -122,6 +126,7 @@ class TrainSpec(Spec):
         if not isinstance(self.threshold, str) and not 0 < self.threshold < 1:
             raise ValueError(f"threshold must lie between 0 and 1; got {self.threshold}")
         said = [name for name in ("goal", "costs") if getattr(self, name) is not None]
+        said += ["fair"] if self.fair is not None and self.fair.method == "thresholds" else []
         said += [] if isinstance(self.threshold, str) else ["threshold"]
         if len(said) > 1:
             raise ValueError(f"{' and '.join(said)} each say which class is told: state one of them")

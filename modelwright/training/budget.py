@@ -173,3 +173,16 @@ class Clock:
         """Whether comparing must end now, though a candidate is not done."""
         seconds = self.budget.seconds
         return seconds is not None and time.monotonic() - self.began > seconds * (COMPARING + 0.1)
+
+
+def divided(text: str, n: int) -> str:
+    """The budget of each of `n` trainings that share one of time or of units; a named one is each training's own.
+
+    >>> divided("5m", 2), divided("250000000 units", 5), divided("quick", 3)
+    ('2.5m', '50000000 units', 'quick')
+    """
+    stated = FORM.fullmatch(text)
+    if stated is None:
+        return text
+    gap = " " if " " in text else ""
+    return f"{float(stated['count']) / n:.15g}{gap}{stated['unit']}"

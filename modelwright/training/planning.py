@@ -41,6 +41,8 @@ def written_out(
     way, why = route(data, spec)
     if way == "network":
         return _of_network(data, splits, spec, seed, Decision("training", "way", way, why))
+    if len(data.schema.of_role("target")) > 1:
+        return spec, _of_several(data, splits, spec, seed)
     problem = read_problem(data, splits, spec, seed=seed)
     metric, _, reason = choose_metric(spec.metric, problem.task)
     budget, about_budget = read_budget(spec.budget, problem)
@@ -53,6 +55,17 @@ def written_out(
         return spec, (Decision("training", "way", way, why), *problem.decisions, *told)
     explicit = spec.but(task=problem.task.kind, metric=metric, models=as_uses(trials), race=race)
     return explicit, (*problem.decisions, Decision("training", "metric", metric, reason), *told)
+
+
+def _of_several(data: Dataset, splits: Splits, spec: TrainSpec, seed: int) -> tuple[Decision, ...]:
+    """What would be done for each of several targets. One Spec cannot name their candidates, so it stays as it is."""
+    from modelwright.training.several import of_target, specs_of
+
+    specs, told = specs_of(data, splits, spec), list[Decision]()
+    for name in data.schema.of_role("target"):
+        _, own = written_out(*of_target(data, splits, name), specs[name], seed=seed)
+        told += [Decision(one.stage, f"{name}: {one.about}", one.choice, one.reason) for one in own]
+    return tuple(told)
 
 
 def _of_network(

@@ -30,13 +30,18 @@ def route(data: Dataset, spec: TrainSpec) -> tuple[Literal["models", "network", 
         return "network", f"columns of the kind {' and '.join(media)} are learned by a network"
     if any(schema[name].kind in NETWORK_TARGETS for name in targets):
         return "network", f"a target of the kind {schema[targets[0]].kind} is learned by a network"
+    if len(targets) > 1 and spec.network not in ("auto", "off"):
+        return "network", f"asked for: {len(targets)} targets are learned by one network with a head each"
+    has_torch = importlib.util.find_spec("torch") is not None
+    if len(targets) > 1 and kinds == {"text"} and has_torch and spec.models is None and spec.network == "auto":
+        return "network", f"texts: {len(targets)} targets are learned by one network with a head each"
     if len(targets) > 1:
-        return "network", f"{len(targets)} targets are learned by one network with a head each"
+        return "models", f"{len(targets)} targets of a table: a search for each"
     if spec.network == "off" or spec.models is not None:
         return "models", "asked for"
     if spec.network != "auto":
         return "network", "asked for"
-    if kinds == {"text"} and importlib.util.find_spec("torch") is not None:
+    if kinds == {"text"} and has_torch:
         return "both", "texts alone: words may be weighed or read in order, and validation tells which is better"
     return "models", "a table of numbers and categories"
 

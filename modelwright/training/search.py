@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from modelwright.core.data import Decision
 from modelwright.core.rng import stream
 from modelwright.core.values import Candidate, Trained, Watch
 from modelwright.training.answering.base import answering
-from modelwright.training.budget import Clock, read_budget
+from modelwright.training.budget import Budget, Clock, read_budget
 from modelwright.training.comparing import Comparison, Judge
 from modelwright.training.cross import Folds, Result, judged_rows
 from modelwright.training.ensemble import Selection, blend, select
@@ -33,6 +35,35 @@ MOST_MEMBERS = 6
 MOST_REFIT_ROWS = 1_000_000
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Compared:
+    """One target with its candidates compared: who is joined, with what shares, and what the join answers.
+
+    `joined` are answers to the training rows in ascending order of row id, NaN where a row was not validated. `follows`
+    are the places of earlier targets whose answers the candidates see.
+    """
+
+    folds: Folds
+    judge: Judge
+    budget: Budget
+    results: Sequence[Result]
+    chosen: Sequence[tuple[Result, float]]
+    joined: np.ndarray
+    decisions: tuple[Decision, ...]
+    history: tuple[Mapping[str, Any], ...]
+    follows: tuple[int, ...] = ()
+
+    @property
+    def problem(self) -> Problem:
+        """The rows and what is to be learned of them."""
+        return self.folds.problem
+
+    @property
+    def members(self) -> str:
+        """Who is joined, in words."""
+        return " + ".join(f"{share:.2f} {result.trial.name}" for result, share in self.chosen)
+
+
 def search(
     data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, kept: Path | None = None
 ) -> Trained:
@@ -42,13 +73,17 @@ def search(
     """
     from threadpoolctl import threadpool_limits
 
+    from modelwright.training.several import learn_several
+
     with threadpool_limits(1, user_api="blas"):
-        learned = learn(data, splits, spec, seed=seed, watch=watch, kept=Kept(kept))
-        return trained_of([learned], data, splits)
+        if len(data.schema.of_role("target")) > 1:
+            return trained_of(learn_several(data, splits, spec, seed=seed, watch=watch, kept=kept), data, splits)
+        compared = compare(data, splits, spec, seed=seed, watch=watch, kept=Kept(kept))
+        return trained_of([finish(compared, spec, seed=seed, watch=watch)], data, splits)
 
 
-def learn(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, kept: Kept) -> Learned:
-    """One target: candidates compared, the best joined and fitted on all rows, their answer made into what is told."""
+def compare(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, kept: Kept) -> Compared:
+    """Candidates for one target compared, and the best of them joined."""
     problem = read_problem(data, splits, spec, seed=seed)
     budget, about_budget = read_budget(spec.budget, problem)
     clock = Clock.start(budget)
@@ -67,22 +102,37 @@ def learn(data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: W
     tried.known(trials)
     if budget.goes_on and spec.models is None:
         tried.further()
-    results, not_tried, history = tried.results, tried.told(), tuple(tried.history)
-    chosen, joined, about_joined = _join(results, problem, spec, judge, seed)
-    told_by, validation, about_answers = answering(folds, joined, spec)
-    watch({"stage": "training", "event": "note", "text": f"fitting {about_joined.choice} on all training rows"})
+    chosen, joined, about_joined = _join(tried.results, problem, spec, judge, seed)
+    return Compared(
+        folds=folds,
+        judge=judge,
+        budget=budget,
+        results=tried.results,
+        chosen=chosen,
+        joined=joined,
+        decisions=(*told, *more, *tried.told(), about_joined),
+        history=tuple(tried.history),
+    )
+
+
+def finish(compared: Compared, spec: TrainSpec, *, seed: int, watch: Watch) -> Learned:
+    """The joined candidates fitted on all rows, and their answer made into what is told."""
+    problem, judge = compared.problem, compared.judge
+    told_by, validation, about_answers = answering(compared.folds, compared.joined, spec)
+    watch({"stage": "training", "event": "note", "text": f"fitting {compared.members} on all training rows"})
     rows, about_rows = _refit_rows(problem, seed)
-    members, about_refit = refit(problem, chosen, rows, seed=seed, units=clock.for_refit())
+    members, about_refit = refit(problem, compared.chosen, rows, seed=seed, units=compared.budget.refit_units)
+    rng = stream(seed, "training", "importance")
     return Learned(
         problem=problem,
         members=members,
         answering=told_by,
-        joined=joined,
         validation=validation,
-        leaderboard=_leaderboard(results, chosen, metric, problem),
-        importance=importance(folds, chosen, loss, stream(seed, "training", "importance")),
-        decisions=(*told, *more, *not_tried, about_joined, *about_rows, *about_refit, *about_answers),
-        history=history,
+        leaderboard=_leaderboard(compared.results, compared.chosen, judge.metric, problem),
+        importance=importance(compared.folds, compared.chosen, judge.loss, rng),
+        decisions=(*compared.decisions, *about_rows, *about_refit, *about_answers),
+        history=compared.history,
+        follows=compared.follows,
     )
 
 
@@ -132,7 +182,7 @@ def _refit_rows(problem: Problem, seed: int) -> tuple[np.ndarray, list[Decision]
 
 
 def _leaderboard(
-    results: list[Result], chosen: list[tuple[Result, float]], metric: str, problem: Problem
+    results: Sequence[Result], chosen: Sequence[tuple[Result, float]], metric: str, problem: Problem
 ) -> tuple[Candidate, ...]:
     share = {id(result): weight for result, weight in chosen}
     ordered = sorted(results, key=lambda result: result.loss)

@@ -28,15 +28,13 @@ PARITY_ROWS = 2_000
 class Learned:
     """One target, learned: the fitted members, how their answer is told, and what is known of it.
 
-    `joined` are the members' joined answers to the training rows that were validated, in ascending order of row id, NaN
-    elsewhere, and `validation` what is told of them. `follows` are the places of earlier targets whose answers the
-    members see.
+    `validation` are the answers to the training rows that were validated, in ascending order of row id, NaN elsewhere.
+    `follows` are the places of earlier targets whose answers the members see.
     """
 
     problem: Problem
     members: Sequence[Member]
     answering: Answering
-    joined: np.ndarray
     validation: np.ndarray
     leaderboard: tuple[Candidate, ...]
     importance: Mapping[str, float]
@@ -80,18 +78,18 @@ def answers(learned: Sequence[Learned], data: Dataset) -> list[np.ndarray]:
     joined: list[np.ndarray] = []
     told: list[list[np.ndarray]] = []
     for one in learned:
-        before = [as_columns(learned[place], joined[place]) for place in one.follows]
+        before = [as_columns(learned[place].problem, joined[place]) for place in one.follows]
         joined.append(answer(one.members, data, np.concatenate(before, axis=1) if before else None))
         told.append(one.answering.apply(joined[-1], data))
     return [part[0] for part in told] + [part[1] for part in told if len(part) > 1]
 
 
-def as_columns(one: Learned, joined: np.ndarray) -> np.ndarray:
+def as_columns(problem: Problem, joined: np.ndarray) -> np.ndarray:
     """The joined answers for one target as columns of another's matrix, float32 (n, k): values, or the probabilities of
     all classes but the first."""
     import numpy as np
 
-    if one.problem.task.is_classification:
+    if problem.task.is_classification:
         joined = joined[:, 1:]
     wide: np.ndarray = joined.reshape(len(joined), -1).astype(np.float32)
     return wide

@@ -89,7 +89,8 @@ def cross_fitted(folds: Folds, judged: np.ndarray, value: np.ndarray) -> np.ndar
         rng, width = stream(folds.seed, "training", "spread", number), len(matrix.state.names)
         fitted = _fit(matrix.x_fit[known, :width], value[fit][known], errors[fit][known], rng)
         spread[valid] = Spread(matrix.state, fitted, floor)._spread(_with(matrix.x_valid[:, :width], value[valid]))
-    return spread[judged]
+    of_judged: np.ndarray = spread[judged]
+    return of_judged
 
 
 def floor_of(errors: np.ndarray) -> float:
