@@ -1,4 +1,4 @@
-"""Learning without a target: anomalies beside isolation forests, clusters beside scikit-learn's methods with the true k.
+"""Learning without a target: anomalies beside isolation forests, clusters beside methods that are given the true k.
 
     python -m benchmarks.tabular.unsupervised
 
@@ -167,7 +167,7 @@ def _table(name: str) -> tuple[np.ndarray, np.ndarray]:
 def _clusters() -> tuple[list[str], list[str]]:
     from sklearn.metrics import adjusted_rand_score
 
-    lines = ["| clusters | rows x columns | true k | best of scikit-learn with it | ARI | ours | k | halves agree | ARI | s |",
+    lines = ["| clusters | rows x columns | true k | scikit-learn's best | ARI | ours | k | halves agree | ARI | s |",
              "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
     bars = []
     for name, data, truth, values in cluster_tables():
@@ -181,9 +181,10 @@ def _clusters() -> tuple[list[str], list[str]]:
         facts = trained.history[0]["facts"]
         area = float(adjusted_rand_score(truth, told))
         clear = "" if facts["clear"] else " (not clear)"
+        agreed = float(np.mean(facts["agreements"]))
         lines.append(
             f"| {name} | {data.n_rows:,} x {len(data.schema.features)} | {n} | {best} | {theirs[best]:.4f} | "
-            f"{facts['method']} | {facts['n']}{clear} | {np.mean(facts['agreements']):.2f} | {area:.4f} | {seconds:.0f} |"
+            f"{facts['method']} | {facts['n']}{clear} | {agreed:.2f} | {area:.4f} | {seconds:.0f} |"
         )
         if name in ("digits", "penguins"):
             bars.append(bar(f"clusters: {name}, ARI", area, round(theirs[best], 4), at_least=True))
@@ -249,7 +250,8 @@ def _small_mnist(n: int = 2_000) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _idx(path: Any) -> np.ndarray:
-    data = gzip.open(path).read()
+    with gzip.open(path) as file:
+        data = file.read()
     shape = struct.unpack(f">{data[3]}I", data[4 : 4 + 4 * data[3]])
     return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)
 

@@ -192,3 +192,10 @@ def test_a_recipe_says_what_is_to_be_learned(tmp_path: Path) -> None:
         Recipe.from_plain({"data": "rows.csv"})
     assert refused.value.code == "recipe.target"
     assert Recipe.from_plain({"data": "rows.csv", "task": "anomaly"}).task is not None
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_the_examples_ask_for_what_their_names_say(name: str) -> None:
+    path = Path(__file__).resolve().parents[2] / "examples" / "tabular" / f"{name}.yaml"
+    task = Recipe.from_yaml(path).task
+    assert task is not None and task.method == name
