@@ -52,11 +52,9 @@ def _parser(parser: Parser) -> argparse.ArgumentParser:
 
     fields = AuditSpec.model_fields
     made = parser(
-        "audit", "How a model treats groups, and how sure that is: what is predicted for whom, how often rightly, how far "
-        "groups are apart. On the rows that the run held out, or on ROWS with their target; also of decisions that "
-        "another "
-        "system "
-        "made, with --truth. A column need not be one that the model sees.",
+        "audit", "How a model treats groups, and how sure that is: what is predicted for whom, how often rightly, how "
+        "far groups are apart. On the rows that the run held out, or on ROWS with their target; also of decisions that "
+        "another system made, with --truth. A column need not be one that the model sees.",
         "wright audit income --protected sex,race", "wright audit income rows.csv --protected sex -o audit.json",
         "wright audit income --protected sex --against income-plain    what a remedy wins, and costs",
         "wright audit scores.csv --truth reoffended --score decile --threshold 5 --protected race",
@@ -196,7 +194,8 @@ def _favourable(options: argparse.Namespace, task: Task) -> str | None:
         raise UserError("audit.favourable", f"`{task.target}` has no class {options.favourable!r}.",
                         hint=nearest(options.favourable, task.classes))  # fmt: skip
     if options.favourable is None and task.kind == "multiclass":
-        raise UserError("audit.favourable", f"`{task.target}` has {len(task.classes)} classes: which of them is looked at?",
+        n_classes = len(task.classes)
+        raise UserError("audit.favourable", f"`{task.target}` has {n_classes} classes: which of them is looked at?",
                         hint=f"--favourable with one of {', '.join(task.classes[:12])}")  # fmt: skip
     return options.favourable if options.favourable is not None else task.classes[1]
 
