@@ -82,7 +82,7 @@ class Schema:
     @property
     def target(self) -> str | None:
         """Name of the target column, if there is one."""
-        return next((column.name for column in self.columns if column.role == "target"), None)
+        return next(iter(self.of_role("target")), None)
 
     @cached_property
     def _by_name(self) -> dict[str, Column]:
@@ -97,8 +97,9 @@ class Schema:
         return name in self._by_name
 
     def of_role(self, role: Role) -> tuple[str, ...]:
-        """Names of the columns with that role."""
-        return tuple(column.name for column in self.columns if column.role == role)
+        """Names of the columns with that role; a target that was given its role comes after the one named as such."""
+        found = [column for column in self.columns if column.role == role]
+        return tuple(c.name for c in (sorted(found, key=lambda c: bool(c.why)) if role == "target" else found))
 
     def with_column(self, name: str, **changes: Any) -> Schema:
         """The same schema with one column changed, e.g. `with_column("id", role="id", why="...")`."""

@@ -42,7 +42,7 @@ WORTH = 0.005
 def learn_several(
     data: Dataset, splits: Splits, spec: TrainSpec, *, seed: int, watch: Watch, kept: Path | None
 ) -> list[Learned]:
-    """All targets, in the order of the columns; a budget of time or units is divided between them."""
+    """All targets, the one named first before the others; a budget of time or units is divided between them."""
     targets = data.schema.of_role("target")
     share = divided(spec.budget, len(targets))
     specs = specs_of(data, splits, spec)
