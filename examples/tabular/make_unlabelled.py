@@ -1,8 +1,8 @@
 """Make `data/wines.csv` and `data/tumours.csv`: real measurements that scikit-learn carries, and the truth of them.
 
 Of the 178 wines each is of one of three growers, which `clusters.yaml` and `embedding.yaml` do not see. Of the tumours
-all 357 benign ones are there, and 20 malignant ones, which `anomaly.yaml` is to find odd; some cells are empty. The truth
-is only held against the answers.
+all 357 benign ones are there, and 20 malignant ones, which `anomaly.yaml` is to find odd; some cells are empty. The
+truth is only held against the answers.
 
     python examples/tabular/make_unlabelled.py
 """
