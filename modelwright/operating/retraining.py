@@ -61,11 +61,17 @@ def retrain(place: Place, *, watch: Watch | None = None) -> Retrained:
     """Run the champion's recipe again, with the served rows whose truth has come; the champion stays as it is.
 
     Raises `UserError`: `operating.labels` when fewer than 30 labels have come, `operating.recipe` when the champion
-    was deployed from a file alone, `operating.series` for models of time series, whose rows are no single ones.
+    was deployed from a file alone, `operating.series` for models of time series, whose rows are no single ones,
+    `operating.target` for what was learned without one.
     """
     from modelwright.operating.window import served_rows
 
     recipe = recipe_of(place)
+    if recipe.task is not None:
+        raise UserError(
+            "operating.target", f"{recipe.name!r} was learned without a target: labels of served rows teach it nothing.",
+            hint="run the recipe again on newer data, then `wright promote` that",
+        )  # fmt: skip
     rows = served_rows(place.folder)
     model = place.model(place.state().champion)
     labelled = labelled_rows(rows, model) if rows.height else rows
