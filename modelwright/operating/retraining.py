@@ -69,7 +69,7 @@ def retrain(place: Place, *, watch: Watch | None = None) -> Retrained:
     recipe = recipe_of(place)
     if recipe.task is not None:
         raise UserError(
-            "operating.target", f"{recipe.name!r} was learned without a target: labels of served rows teach it nothing.",
+            "operating.target", f"{recipe.name!r} was learned without a target: labels teach it nothing.",
             hint="run the recipe again on newer data, then `wright promote` that",
         )  # fmt: skip
     rows = served_rows(place.folder)
