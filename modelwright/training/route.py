@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 from modelwright.core.data import ROW_ID, Dataset, Decision
 from modelwright.core.values import Splits, Trained, Watch
+from modelwright.training.answering.afterwards import afterwards, asks, refuse_objective, unasked
 from modelwright.training.mixture import mix
 
 if TYPE_CHECKING:
     import numpy as np
 
     from modelwright.training.base import TrainSpec
+    from modelwright_runtime.signature import Task
 
 NETWORK_KINDS = ("image", "audio", "series")
 NETWORK_TARGETS = ("boxes", "mask", "labels", "series")
@@ -58,23 +60,28 @@ def train_by(
 ) -> Trained:
     """Train the way that `route` chooses; the choice is told."""
     way, reason = route(data, spec)
+    if way == "both" and spec.objective is not None:
+        way, reason = "models", "an objective other than the mean is learned by models that libraries fit"
     if way == "models":
         return _by_models(data, splits, spec, seed=seed, watch=watch, kept=kept)
     from modelwright.core.optional import need
     from modelwright.training.network.base import train_network
 
     need("torch", extra="deep", why=reason)
-    told = Decision("training", "way", way, reason)
-    network = train_network(data, splits, spec, seed=seed, watch=watch, folder=folder)
+    refuse_objective(spec, reason)
+    told, plain = [Decision("training", "way", way, reason)], unasked(spec)
+    made = train_network(data, splits, plain, seed=seed, watch=watch, folder=folder)
     if way == "both":
-        other = _by_models(data, splits, spec, seed=seed, watch=watch, kept=kept)
-        network, more = mix(network, other, _truth(data, splits, spec))
-        return replace(network, decisions=(told, more, *network.decisions))
-    return replace(network, decisions=(told, *network.decisions))
+        other = _by_models(data, splits, plain, seed=seed, watch=watch, kept=kept)
+        made, more = mix(made, other, _truth(data, splits, plain)[1])
+        told.append(more)
+    if asks(spec, made.task):
+        made = afterwards(made, *_truth(data, splits, spec), splits.folds, spec, seed=seed)
+    return replace(made, decisions=(*told, *made.decisions))
 
 
-def _truth(data: Dataset, splits: Splits, spec: TrainSpec) -> np.ndarray:
-    """The targets of the training rows, in the order of `splits.train`."""
+def _truth(data: Dataset, splits: Splits, spec: TrainSpec) -> tuple[Task, np.ndarray]:
+    """The first target: its task, and the truth of the training rows, in the order of `splits.train`."""
     import numpy as np
 
     from modelwright.training.problem import read_target
@@ -83,8 +90,8 @@ def _truth(data: Dataset, splits: Splits, spec: TrainSpec) -> np.ndarray:
     frame = rows.frame.sort(ROW_ID)
     name = data.schema.target
     assert name is not None
-    _, y, _ = read_target(Dataset(frame.lazy(), data.schema, frame.height), spec, name)
-    return y[np.searchsorted(np.sort(splits.train), splits.train)]
+    task, y, _ = read_target(Dataset(frame.lazy(), data.schema, frame.height), spec, name)
+    return task, y[np.searchsorted(np.sort(splits.train), splits.train)]
 
 
 def _by_models(

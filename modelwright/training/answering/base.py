@@ -120,7 +120,11 @@ def answering(folds: Folds, joined: np.ndarray, spec: TrainSpec) -> tuple[Answer
     judged = judged_rows(problem)
     parts = parts_of(problem.pairs, judged, stream(folds.seed, "training", "calibration"))
     if problem.task.is_classification:
-        return _of_classes(problem, judged, parts, joined, spec)
+        y, weights = problem.y[judged], problem.weights[judged]
+        made, shares, told = of_classes(problem.task, y, joined[judged], weights, parts, spec, n_trained=len(problem.y))
+        validation = joined.copy()
+        validation[judged] = shares
+        return made, validation, told
     made, value, quantiles, told = _of_values(problem, joined, spec)
     if spec.conformal is not None:
         made, more = _with_band(made, folds, judged, parts, (value, quantiles), spec.conformal)
@@ -130,33 +134,33 @@ def answering(folds: Folds, joined: np.ndarray, spec: TrainSpec) -> tuple[Answer
     return made, validation, told
 
 
-def _of_classes(
-    problem: Problem, judged: np.ndarray, parts: np.ndarray, joined: np.ndarray, spec: TrainSpec
+def of_classes(
+    task: Task,
+    y: np.ndarray,
+    answers: np.ndarray,
+    weights: np.ndarray,
+    parts: np.ndarray,
+    spec: TrainSpec,
+    *,
+    n_trained: int,
 ) -> tuple[Answering, np.ndarray, list[Decision]]:
-    y, weights, task = problem.y[judged], problem.weights[judged], problem.task
-    calibrator, told = choose(spec.calibration, joined[judged], y, weights, parts, task=task)
-    validation = joined.copy()
-    if calibrator is not None:
-        validation[judged] = calibrator.apply(joined[judged])
-    shares = validation[judged]
-    threshold, more = _threshold(problem, y, shares, weights, spec)
+    """How classes are told, the told probabilities of the judged rows, and what was decided.
+
+    `y`, `answers` (n, n_classes), `weights` and `parts` are of the judged rows; `n_trained` rows were trained on.
+    """
+    calibrator, told = choose(spec.calibration, answers, y, weights, parts, task=task)
+    shares = answers if calibrator is None else calibrator.apply(answers)
+    if task.costs:
+        threshold, more = _by_costs(task, y, shares, weights)
+    elif spec.goal is not None:
+        threshold, more = goals.choose_goal(spec.goal, task, y, shares, weights, n_trained=n_trained)
+    else:
+        threshold, about = choose_threshold(spec.threshold, task, y, shares, weights)
+        more = [about] if about else []
     if spec.conformal is not None:
         sets, about = _sets(y, shares, parts, spec.conformal, task)
         task, more = replace(task, sets=sets, coverage=spec.conformal.coverage), [*more, about]
-    return Answering(task=task, threshold=threshold, calibrator=calibrator), validation, [*told, *more]
-
-
-def _threshold(
-    problem: Problem, y: np.ndarray, shares: np.ndarray, weights: np.ndarray, spec: TrainSpec
-) -> tuple[float, list[Decision]]:
-    """From which probability on the second of two classes is said: by costs, by a goal, as asked, or of itself."""
-    task = problem.task
-    if task.costs:
-        return _by_costs(task, y, shares, weights)
-    if spec.goal is not None:
-        return goals.choose_goal(spec.goal, task, y, shares, weights, n_trained=len(problem.y))
-    threshold, about = choose_threshold(spec.threshold, task, y, shares, weights)
-    return threshold, [about] if about else []
+    return Answering(task=task, threshold=threshold, calibrator=calibrator), shares, [*told, *more]
 
 
 def _by_costs(task: Task, y: np.ndarray, shares: np.ndarray, weights: np.ndarray) -> tuple[float, list[Decision]]:
@@ -279,6 +283,20 @@ def _with_band(
     band = by_values(None)(np.arange(len(y)))
     told = _about(spec, f"{band.reach:.4g} to either side{compared}: {_held(plain[0], plain[1], len(y))}")
     return replace(made, task=task, band=band), [told]
+
+
+def plain_band(y: np.ndarray, value: np.ndarray, parts: np.ndarray, spec: ConformalSpec) -> tuple[Band, Decision]:
+    """One width about the answers (n,) to rows with the truth `y`, and what is told of it."""
+    import numpy as np
+
+    floor = 0.0 if y.min() >= 0 else None
+
+    def band_of(rows: np.ndarray) -> Band:
+        return conformal.band_of_values(y[rows], value[rows], None, spec.coverage, floor)
+
+    band = band_of(np.arange(len(y)))
+    held, width, _ = _judged(band_of, y, value, None, None, parts, spec.coverage)
+    return band, _about(spec, f"{band.reach:.4g} to either side: {_held(held, width, len(y))}")
 
 
 def _judged(

@@ -74,6 +74,30 @@ def calibrate(network: nn.Module, tasks: Sequence[Task], answers: Sequence[Answe
     return network
 
 
+def tempered(tasks: Sequence[Task], answers: Sequence[Answers]) -> list[Answers]:
+    """The answers as the network gives them once it is calibrated: what thresholds are chosen on."""
+    import numpy as np
+    from scipy.special import softmax
+
+    given = [list(one.given) for one in answers]
+    for index, task in enumerate(tasks):
+        if task.is_classification:
+            logits = [_pair(one.raw[index].astype(np.float64)) for one in answers]
+            truth = np.concatenate([one.truth[index] for one in answers])
+            whole = np.concatenate(logits)
+            temperature = best_temperature(whole[truth >= 0], truth[truth >= 0])
+            for parts, part in zip(given, logits, strict=True):
+                parts[index] = softmax(part / temperature, axis=1)
+    return [Answers(one.raw, tuple(parts), one.truth) for one, parts in zip(answers, given, strict=True)]
+
+
+def _pair(logits: np.ndarray) -> np.ndarray:
+    """One logit of two classes as a pair."""
+    import numpy as np
+
+    return np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
+
+
 def centre(network: nn.Module, prepared: Prepared, losses: Mapping[str, Use]) -> nn.Module:
     """Shift the answers for numbers, in place, so that on training rows as they are they are right on average.
 
@@ -119,8 +143,7 @@ def best_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
-    if logits.shape[1] == 1:
-        logits = np.hstack([np.zeros_like(logits), logits])
+    logits = _pair(logits)
 
     def surprise(log_temperature: float) -> float:
         scaled = log_softmax(logits / np.exp(log_temperature), axis=1)

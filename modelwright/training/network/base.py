@@ -28,6 +28,7 @@ from modelwright.training.network.answers import (
     judge,
     metric_of,
     parity_of,
+    tempered,
 )
 from modelwright.training.network.arrays import Prepared, keeps_origin, prepare
 from modelwright.training.network.forecasts import suited
@@ -110,6 +111,7 @@ def train_network(
     again = refit or len(pairs) > 1
     kept = _learn(task, _all_rows(task), None, "all", avoid, validated) if again else first
     kept = replace(kept, fit=replace(kept.fit, network=calibrate(kept.network, kept.prepared.tasks, answers)))
+    answers = tempered(kept.prepared.tasks, answers)
     told = [
         *task.told,
         Decision("training", "validation", f"{len(pairs)} folds" if len(pairs) > 1 else "one fold",
