@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from modelwright.evaluation import text
 from modelwright.evaluation.names import EVERY
 from modelwright.evaluation.report import plain_fact
+from modelwright_runtime.beside import schema_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from modelwright.core.data import Decision
     from modelwright.core.values import Report, Trained
+    from modelwright_runtime.signature import Task
 
 NOT_KNOWN = "Not known."
 MAX_SLICES, MAX_DECISIONS, MAX_CLEANED, MAX_IMPORTANT = 20, 100, 40, 20
@@ -91,6 +93,9 @@ def _details(report: Report, trained: Trained | None) -> list[str]:
         positive, threshold = escaped(task.classes[1], 40), text.figure(trained.signature.threshold)
         lines.append(f"- Threshold: it says {positive} from a probability of {threshold} up")
         lines += _group_thresholds(trained)
+    lines += [f"- Tells also {name}: {about['description']}" for name, about in schema_beside(task).items()]
+    if task.costs:
+        lines.append(f"- Costs, by true class: {_costs(task)}; the class that is expected to cost least is said")
     members = [one for one in trained.leaderboard if one.weight > 0]
     made_of = ", ".join(f"{text.percent(one.weight)} {escaped(one.name, 60)}" for one in members)
     lines.append(f"- Made of: {made_of or NOT_KNOWN}")
@@ -100,6 +105,17 @@ def _details(report: Report, trained: Trained | None) -> list[str]:
     lines.append(f"- Input columns used: {_inputs(trained)}")
     lines.append("- Form: one ONNX graph with the preprocessing inside")
     return [*lines, f"- Licence: {NOT_KNOWN}", f"- Contact: {NOT_KNOWN}"]
+
+
+def _costs(task: Task) -> str:
+    """What wrong answers cost, at most a dozen of them."""
+    told = [
+        f"{escaped(truth, 40)} told {escaped(answer, 40)} {cost:g}"
+        for truth, row in zip(task.classes, task.costs, strict=True)
+        for answer, cost in zip(task.classes, row, strict=True)
+        if truth != answer
+    ]
+    return ", ".join(told[:12]) + (f" and {len(told) - 12} more" if len(told) > 12 else "")
 
 
 def _group_thresholds(trained: Trained) -> list[str]:

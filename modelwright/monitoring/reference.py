@@ -29,6 +29,7 @@ N_WORDS = 16
 EACH = 4
 MOST_RARE = 5_000
 MOST_FILES = 1_000
+UNLOGGED = ("cost", "pinball")
 FILES = ("image", "audio", "mask")
 
 
@@ -130,7 +131,7 @@ def reference_of(model: Model) -> Reference:
     """
     metrics = model.facts.get("metrics", {})
     kept = metrics.get("reference") or {}
-    primary, reading = str(metrics.get("primary") or ""), {}
+    primary, reading = _watched(str(metrics.get("primary") or ""), metrics), {}
     for one in metrics.get("metrics", ()):
         if one["name"] == primary:
             reading = one
@@ -163,6 +164,15 @@ def reference_of(model: Model) -> Reference:
         slices=tuple(metrics.get("slices", ())),
         cautions=tuple(cautions),
     )
+
+
+def _watched(primary: str, metrics: Mapping[str, Any]) -> str:
+    """The metric that is watched: the package's primary one, or of one that the log cannot be measured by (costs and
+    quantiles are not in it) the first of the others that can."""
+    if primary not in UNLOGGED:
+        return primary
+    told = [str(one["name"]) for one in metrics.get("metrics", ())]
+    return next((name for name in ("log_loss", "mae", "rmse", "accuracy") if name in told), "")
 
 
 def _view(plain: Mapping[str, Any]) -> View:

@@ -48,6 +48,8 @@ def _suits(case: Case) -> str:
     task, schema = case.trained.task, case.rows.schema
     if task.kind not in ("binary", "multiclass", "regression") or case.trained.signature.more_tasks:
         return "students learn one class or one value"
+    if task.columns or task.sets or task.quantiles:
+        return "intervals, sets and quantiles are those of the model itself"
     if len(task.classes) > MOST_CLASSES:
         return f"there are more than {MOST_CLASSES} classes"
     if any(schema[name].kind not in READABLE for name in schema.features):

@@ -23,7 +23,7 @@ _SINGLE = {
     "Floor": "({t})mw_floor({a})", "Exp": "({t})mw_exp({a})", "Sqrt": "({t})mw_sqrt({a})", "Erf": "({t})mw_erf({a})",
     "Sigmoid": "({t})mw_sigmoid({a})", "Tanh": "({t})mw_tanh({a})", "IsNaN": "mw_is_nan({a})",
     "Relu": "({t})mw_relu({a})", "Abs": "({t})mw_abs({a})", "IsInf": "mw_is_infinite({a})",
-    "Reciprocal": "(({t})1 / {a})", "Sin": "({t})mw_sin({a})", "Cos": "({t})mw_cos({a})",
+    "Reciprocal": "(({t})1 / {a})", "Log": "({t})mw_log({a})", "Sin": "({t})mw_sin({a})", "Cos": "({t})mw_cos({a})",
 }  # fmt: skip
 _SAME = ("Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Dropout")
 

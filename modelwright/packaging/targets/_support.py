@@ -36,6 +36,22 @@ static double mw_exp(double x) {
   }
   return sum;
 }""",
+    "log": """/* A power of two taken out, then a series in (x - 1) / (x + 1), which is 0.172 at most */
+static double mw_log(double x) {
+  double part, squared, term, sum = 0;
+  int n = 0, k;
+  if (!(x > 0)) return x == 0 ? -INFINITY : NAN;
+  if (x > 1.7976931348623157e308) return x;
+  while (x >= 1.4142135623730951) { x /= 2; ++n; }
+  while (x < 0.7071067811865476) { x *= 2; --n; }
+  part = (x - 1) / (x + 1);
+  squared = part * part;
+  for (term = part, k = 1; k < 25; k += 2) {
+    sum += term / k;
+    term *= squared;
+  }
+  return 2 * sum + n * 0.6931471805599453;
+}""",
     "sigmoid": """static double mw_sigmoid(double x) {
   const double tail = mw_exp(x < 0 ? x : -x);
   return x < 0 ? tail / (1 + tail) : 1 / (1 + tail);

@@ -96,6 +96,11 @@ def _check(signature: Signature) -> None:
             "target.task", f"the embedded target cannot answer {signature.task.kind} with "
             f"{len(signature.more_tasks)} further targets.", hint="take the target `mobile`",
         )  # fmt: skip
+    if signature.task.columns or signature.task.sets or (signature.task.costs and signature.task.kind != "binary"):
+        raise UserError(
+            "target.task", "the embedded target tells one class or one value, this model also costs, quantiles, an "
+            "interval or a set.", hint="take the target `mobile`, or train without `conformal`, `objective`, `costs`",
+        )  # fmt: skip
     if signature.group_thresholds is not None:
         raise UserError(
             "target.task", "the embedded target has one threshold, this model one for each "
