@@ -219,7 +219,7 @@ def histogram(values: np.ndarray, known: np.ndarray, seed: int = 0) -> np.ndarra
 
 
 def histogram_of(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Inner edges (k - 1,) of bins of equal width, and minus the logarithm of the share of known values in each (k,)."""
+    """Inner edges (k - 1,) of bins of equal width, and minus the logarithm of the share of known values in each."""
     import numpy as np
 
     n_bins = max(5, int(np.sqrt(len(known)) / 2))
