@@ -200,7 +200,7 @@ def _check_weights(model: Model, settings: Any, x: np.ndarray, y: np.ndarray, ta
 
 
 def _check_held_out(model: Model, settings: Any, x: np.ndarray, y: np.ndarray, task: Task) -> None:
-    """Held-out rows, weighted, and with a class that training lacks, are taken by all, heeded by those that stop early."""
+    """Held-out rows with weights, and of a class that training lacks, are taken by every model."""
     import numpy as np
 
     from modelwright.models.base import Held
