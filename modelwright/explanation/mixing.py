@@ -71,7 +71,8 @@ class Mixer:
             rows = {name: rows[:, place] for place, name in enumerate(self.model.columns)}
         feeds = self.model.feeds(rows)
         cells = {name: cells_of(rows, name, self.model) for name in self.columns}
-        threshold = self.model.thresholds(rows) if self.output == 0 else 0.5
+        one = self.model.signature.threshold_at(self.output)
+        threshold = self.model.thresholds(rows) if self.output == 0 else one
         return Sample(feeds, cells, len(next(iter(feeds.values()))), threshold)
 
     def typed(self, data: Dataset) -> Sample:
@@ -82,9 +83,8 @@ class Mixer:
         signature, frame = self.model.signature, data.frame
         groups = signature.group_thresholds
         values = {name: frame[name].to_list() for name in (groups.names if groups else ())}
-        return Sample(
-            feeds(signature, frame), cells, data.n_rows, signature.threshold_of(values) if self.output == 0 else 0.5
-        )
+        threshold = signature.threshold_of(values) if self.output == 0 else signature.threshold_at(self.output)
+        return Sample(feeds(signature, frame), cells, data.n_rows, threshold)
 
     def answers(self, sample: Sample) -> np.ndarray:
         """What the package answers to rows as they are (see `Task`)."""

@@ -15,13 +15,15 @@ def check_trained(trained: Trained, data: Dataset, splits: Splits, *, parity: fl
     """Assert that a trained model keeps its promises; the failed one is named in the `AssertionError`.
 
     The leaderboard is best first, holds the constant baseline and shares that sum to 1; the graph answers as
-    the libraries do within `parity`, gives finite values or probabilities that sum to 1, and does so for rows
-    with every value missing or unseen; validation predictions are aligned with `splits.train` and never made
-    of the row itself; importance is of the features and sums to 1 or is all 0.
+    the libraries do within `parity`, tells quantiles and intervals in order beside them, gives finite values or
+    probabilities that sum to 1, and does so for rows with every value missing or unseen; validation predictions are
+    aligned with `splits.train` and never made of the row itself; importance is of the features and sums to 1 or is
+    all 0.
     """
     _check_leaderboard(trained)
     assert trained.parity <= parity, f"graph and libraries differ by {trained.parity}"
     _check_answers(trained, data.take(splits.test), "held-out rows")
+    _check_beside(trained, data.take(splits.test))
     _check_answers(trained, _strange(data.take(splits.test[:5])), "strange rows")
     _check_validation(trained, splits)
     _check_signature(trained, data)
@@ -54,6 +56,23 @@ def _check_answers(trained: Trained, rows: Dataset, what: str) -> None:
     if n_classes:
         assert np.allclose(answers.sum(axis=1), 1, atol=1e-5), f"{what}: probabilities do not sum to 1"
         assert (answers >= 0).all(), f"{what}: a negative probability"
+
+
+def _check_beside(trained: Trained, rows: Dataset) -> None:
+    """Quantiles rise, an interval's ends are in order, and the answer is among the quantiles where it is one."""
+    import numpy as np
+
+    from modelwright.core.inputs import graph_outputs
+
+    signature = trained.signature
+    outputs = graph_outputs(trained.graph, signature, rows)
+    assert len(outputs) == len(signature.tasks) + len(signature.beside), "an output is missing or not due"
+    for task, numbers in zip(signature.beside, outputs[len(signature.tasks) :], strict=True):
+        assert numbers.shape == (rows.n_rows, len(task.columns)), "there is not one number for each column"
+        assert len(set(task.columns)) == len(task.columns), "two columns of one name"
+        n_quantiles = len(task.columns) - (2 if task.coverage else 0)
+        assert (np.diff(numbers[:, :n_quantiles], axis=1) >= 0).all(), "quantiles cross"
+        assert not task.coverage or (numbers[:, -2] <= numbers[:, -1]).all(), "an interval ends before it begins"
 
 
 def _strange(rows: Dataset) -> Dataset:
