@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelwright.core.data import Decision
 from modelwright.core.rng import stream
-from modelwright.training.cross import SMALL, Folds, OutOfTime, Result, found_again, stops_early, validate
+from modelwright.training.cross import MOST_ROUNDS, SMALL, Folds, OutOfTime, Result, found_again, stops_early, validate
 from modelwright.training.further import next_trial
 from modelwright.training.losses import Loss, as_score
 from modelwright.training.portfolio import EARLY_STOP_WORK, FIRST, work
@@ -131,7 +131,7 @@ class Comparison:
         if result.rounds is None or not stops_early(spec):
             return self._units(trial)
         twice = 2 if len(self.folds.problem.y) <= SMALL else 1
-        went = replace(trial, spec=spec.but(rounds=round(result.rounds) + spec.patience))
+        went = replace(trial, spec=spec.but(rounds=min(MOST_ROUNDS, round(result.rounds) + spec.patience)))
         return twice * work(went, self.folds.problem, dict(self.widths)) / EARLY_STOP_WORK
 
     def _try(self, trial: Trial, *, required: bool) -> bool:

@@ -29,6 +29,8 @@ very rows that it is judged by looks better than it is."""
 
 PARALLEL_ROWS = 100_000
 MOST_PAIRS = 30
+MOST_ROUNDS = 10_000
+"""What a spec of rounds takes at most."""
 STRETCH = 5
 """A model that stops early may go on for so many times its rounds: the held-out rows say when it is enough."""
 
@@ -184,7 +186,7 @@ def _fit_fold(folds: Folds, trial: Trial, spec: Any, number: int, stop_early: bo
     matrix = folds.matrix(number, trial.preset)
     held = (matrix.x_valid, problem.y[valid], problem.weights[valid]) if stop_early else None
     if stop_early and stops_early(spec):
-        spec = spec.but(rounds=STRETCH * spec.rounds)
+        spec = spec.but(rounds=min(MOST_ROUNDS, STRETCH * spec.rounds))
     if hasattr(spec, "threads"):
         spec = spec.but(threads=1 if len(problem.y) <= PARALLEL_ROWS else min(64, os.cpu_count() or 1))
     return fit_maybe_log(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from modelwright.core import registry
 from modelwright.core.data import Decision
 from modelwright.core.rng import stream
-from modelwright.training.cross import PARALLEL_ROWS, rows_at, stops_early, with_beside
+from modelwright.training.cross import MOST_ROUNDS, PARALLEL_ROWS, rows_at, stops_early, with_beside
 from modelwright.training.log_target import fit_maybe_log
 from modelwright.training.portfolio import seen_columns
 
@@ -91,7 +91,7 @@ def _plan(problem: Problem, result: Result, weight: float, rows: np.ndarray) -> 
     if result.rounds is None:
         return _Plan(result, weight, spec, 1)
     growth = _growth(problem, rows) if stops_early(spec) else 1.0
-    spec = spec.but(rounds=max(1, round(result.rounds * growth)))
+    spec = spec.but(rounds=min(MOST_ROUNDS, max(1, round(result.rounds * growth))))
     return _Plan(result, weight, spec, N_SEEDS if len(rows) <= SEEDED_ROWS else 1)
 
 
