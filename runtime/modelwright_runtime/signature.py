@@ -38,7 +38,8 @@ class Task:
 
     Of classes, `costs[k][j]` is what it costs to answer class j where k is true (rows and columns as `classes`): the
     class that is expected to cost least is said; of two classes the threshold says the same. Of a regression, `columns`
-    name the numbers that one more output of the graph, float64 (n, len(columns)), tells beside the value. `coverage` is
+    name the numbers that one more output of the graph, float64 (n, len(columns)), tells beside the value: first those
+    of the levels `quantiles`, where it has them (without such columns the value itself is that quantile). `coverage` is
     the share of rows whose truth lies in `low`..`high` of them, or in the set of classes that `sets` makes; 0: none.
     """
 

@@ -221,7 +221,9 @@ def _of_values(
     learned = problem.task.quantiles
     point, told = levels_.point_of(spec.objective), levels_.told_levels(spec.objective)
     made = Answering(
-        task=replace(problem.task, quantiles=told, columns=tuple(levels_.column_of(level) for level in told)),
+        task=replace(
+            problem.task, quantiles=told or (point,), columns=tuple(levels_.column_of(level) for level in told)
+        ),
         levels=learned,
         point=learned.index(point),
         told=tuple(learned.index(level) for level in told),
