@@ -47,9 +47,9 @@ def _table(state: State) -> tuple[np.ndarray, np.ndarray]:
     """All shares in one row, each column's begun by that of an unseen level; and where each column begins."""
     import numpy as np
 
-    parts = [[state["unseen"], *shares] for shares in state["shares"]]
-    starts = np.cumsum([0, *(len(part) for part in parts[:-1])])
-    return np.concatenate([np.array(part) for part in parts]), starts
+    parts = [np.array([state["unseen"], *shares]) for shares in state["shares"]]
+    starts = np.cumsum([0, *(len(part) for part in parts)], dtype=np.int64)[: len(parts)]
+    return np.concatenate([np.empty(0), *parts]), starts
 
 
 def apply(state: State, x: np.ndarray) -> np.ndarray:

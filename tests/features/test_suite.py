@@ -12,6 +12,8 @@ OTHER_SETTINGS = [
     ("standardise", {"bound": 2.0}),
     ("onehot", {"min_count": 3, "max_levels": 4}),
     ("onehot", {"max_levels": 2, "other": "zeros"}),
+    ("frequency", {}),
+    ("frequency", {"max_levels": 3}),
     ("ordinal", {"max_levels": 3}),
     ("target", {"prior_rows": 0.5, "n_folds": 3, "max_levels": 5}),
     ("text", {"max_words": 3, "min_count": 1}),
