@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from modelwright.core.data import ROW_ID, Decision
 from modelwright.core.errors import UserError
 from modelwright.core.task import recognise
-from modelwright.training.answering.spec import Costs
+from modelwright.training.answering.costs import names_of
 from modelwright.training.budget import divided
 from modelwright.training.classes import class_texts
 from modelwright.training.cross import Folds, judged_rows, validate
@@ -117,20 +117,17 @@ def _spec_of(rows: Dataset, spec: TrainSpec, name: str, *, first: bool) -> Train
         changes |= {"costs": None, "goal": None, "class_weight": "none"}
         known = ("pinball",) if spec.objective else tuple(VALUE_LOSSES)
     else:
-        classes = set(class_texts(target.drop_nulls()).unique().to_list())
-        keeps = spec.costs is not None and _names(spec.costs) <= classes
+        found = class_texts(target.drop_nulls()).unique().to_list()
+        classes = set(found)
+        keeps = spec.costs is not None and names_of(spec.costs, found) <= classes
         changes |= {"objective": None, "costs": spec.costs if keeps else None}
         if spec.goal is not None:
-            costed = spec.goal.cost is None or _names(spec.goal.cost) <= classes
+            costed = spec.goal.cost is None or names_of(spec.goal.cost, found) <= classes
             changes["goal"] = spec.goal if kind == "binary" and costed else None
         if isinstance(spec.class_weight, dict) and not set(spec.class_weight) <= classes:
             changes["class_weight"] = "none"
         known = (*CLASS_LOSSES, *(("cost",) if keeps else ()))
     return spec.but(**changes, metric=spec.metric if spec.metric in known else "auto")
-
-
-def _names(costs: Costs) -> set[str]:
-    return {name for truth, row in costs.items() for name in (truth, *row)}
 
 
 def _linked(found: Compared, done: Sequence[Compared], *, seed: int) -> Compared:

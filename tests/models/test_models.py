@@ -174,3 +174,18 @@ def constant(x: np.ndarray, y: np.ndarray, *, spec: Any, **given: Any) -> Fitted
 def test_the_suite_catches_a_broken_model(broken: Model, rule: str) -> None:
     with pytest.raises(AssertionError, match=rule):
         check_model(broken)
+
+
+@pytest.mark.parametrize("level", [0.1, 0.5, 0.9])
+def test_a_linear_quantile_is_scikit_learn_s(level: float) -> None:
+    """By the loss that both minimise: within a thousandth of the exact solution's."""
+    from sklearn.linear_model import QuantileRegressor
+
+    x, y = load_diabetes(return_X_y=True)
+    x = ((x - x.mean(0)) / x.std(0)).astype(np.float32)
+    task = replace(REGRESSION, quantiles=(level,))
+    own = fit("linear", x, y, task, penalty=1e-6).predict(x)[:, 0]
+    exact = QuantileRegressor(quantile=level, alpha=0.0, solver="highs").fit(x, y).predict(x)
+    losses = [float(np.maximum(level * (y - q), (level - 1) * (y - q)).mean()) for q in (own, exact)]
+    assert losses[1] <= losses[0] < losses[1] * 1.001
+    assert (y <= own).mean() == pytest.approx(level, abs=0.02)

@@ -137,6 +137,9 @@ def test_costs_are_read_and_refused() -> None:
         assert problem.value.code == "train.costs" and problem.value.hint
     with pytest.raises(UserError, match="did you mean `yes`"):
         costs.matrix_of({"yess": {"no": 1}}, ("no", "yes"))
+    assert costs.matrix_of({"yes": {"No": 5}}, ("false", "true")) == ((0.0, 1.0), (5.0, 0.0)), (
+        "yes/no becomes true/false"
+    )
     assert TrainSpec(costs={1: {2: 1}, 2: {1: 5}}).costs == {"1": {"2": 1}, "2": {"1": 5}}  # type: ignore[dict-item]
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from modelwright.training.answering.spec import Costs
 
 Matrix = tuple[tuple[float, ...], ...]
+YES, NO = ("true", "yes", "y", "t", "1", "on"), ("false", "no", "n", "f", "0", "off")
 
 
 def matrix_of(costs: Costs, classes: Sequence[str], *, where: str = "costs") -> Matrix:
@@ -30,6 +31,7 @@ def matrix_of(costs: Costs, classes: Sequence[str], *, where: str = "costs") -> 
     """
     import math
 
+    costs = in_words_of(costs, classes)
     for truth, row in costs.items():
         for name in (truth, *row):
             if name not in classes:
@@ -56,6 +58,24 @@ def matrix_of(costs: Costs, classes: Sequence[str], *, where: str = "costs") -> 
                 "answer.", hint="a wrong answer must cost more than the right one",
             )  # fmt: skip
     return tuple(tuple(row) for row in made)
+
+
+def in_words_of(costs: Costs, classes: Sequence[str]) -> Costs:
+    """The same costs with yes and no (y and n, 1 and 0, t and f) said as the true and false that such a column becomes.
+
+    >>> in_words_of({"yes": {"No": 5}}, ("false", "true"))
+    {'true': {'false': 5}}
+    """
+    if set(classes) != {"false", "true"}:
+        return costs
+    words = {**dict.fromkeys(YES, "true"), **dict.fromkeys(NO, "false")}
+    known = {name: words.get(name.strip().casefold(), name) for truth, row in costs.items() for name in (truth, *row)}
+    return {known[truth]: {known[answer]: cost for answer, cost in row.items()} for truth, row in costs.items()}
+
+
+def names_of(costs: Costs, classes: Sequence[str]) -> set[str]:
+    """The classes that costs name, in the words of these classes."""
+    return {name for truth, row in in_words_of(costs, classes).items() for name in (truth, *row)}
 
 
 def threshold_of(matrix: Matrix) -> float:
