@@ -167,6 +167,7 @@ def _against_labels(
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     flagged = score >= threshold
+    n, odd = len(truth), float(truth.mean())
 
     def both(measure: Callable[[np.ndarray], float]) -> Callable[[np.ndarray], float]:
         return lambda rows: measure(rows) if 0 < truth[rows].sum() < len(rows) else float("nan")
@@ -175,14 +176,15 @@ def _against_labels(
         return float(average_precision_score(truth[rows], score[rows]))
 
     def share(of: np.ndarray, rows: np.ndarray) -> float:
-        return float((truth & flagged)[rows].sum() / max(of[rows].sum(), 1))
+        found = int(of[rows].sum())
+        return float((truth & flagged)[rows].sum() / found) if found else float("nan")
 
-    n, odd = len(truth), float(truth.mean())
     return [
         _metric("roc_auc", both(lambda rows: float(roc_auc_score(truth[rows], score[rows]))), n, rng, spec, base=0.5),
         _metric("average_precision", both(precise), n, rng, spec, base=odd),
-        _metric("precision", lambda rows: share(flagged, rows), n, rng, spec, base=odd),
-        _metric("recall", lambda rows: share(truth, rows), n, rng, spec, base=float(np.mean(flagged))),
+        _metric("precision", lambda rows: share(flagged, rows), n, rng, spec, base=odd, n_errorless=int(flagged.sum())),
+        _metric("recall", lambda rows: share(truth, rows), n, rng, spec, base=float(np.mean(flagged)),
+                n_errorless=int(truth.sum())),
     ]  # fmt: skip
 
 
@@ -287,7 +289,7 @@ def _neighbours_agree(places: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def _metric(
     name: str, measure: Callable[[np.ndarray], float], n: int, rng: np.random.Generator, spec: EvaluateSpec, *,
-    base: float | Callable[[np.ndarray], float] | None = None,
+    base: float | Callable[[np.ndarray], float] | None = None, n_errorless: int = 0,
 ) -> Found:  # fmt: skip
     """A metric of n rows (or halvings) with its bootstrap interval, its baseline, and draws of how much better it is.
 
@@ -297,12 +299,13 @@ def _metric(
 
     rows = np.arange(n)
     value = measure(rows)
+    value = value if np.isfinite(value) else 0.0  # precision of a line that no row is beyond
     size, draws = min(n, MOST_DRAWN), min(spec.n_bootstrap, MOST_DRAWS)
     drawn = [rng.integers(n, size=size) for _ in range(draws)]
     told = np.array([measure(some) for some in drawn])
     told = np.where(np.isfinite(told), told, value)
     spread = (told - told.mean()) * np.sqrt(size / n)
-    low, high = interval(name, value, spread, spec.confidence)
+    low, high = interval(name, value, spread, spec.confidence, n_errorless=n_errorless)
     better = EVERY[name].better
     metric = Metric(name=name, value=value, low=low, high=high, better=better)
     if base is None:

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from modelwright.core.values import Report
 
 N_COLOURS = 10
-_WORDS = {"agreement": "Agreement of halves", "strength": "Prediction strength", "criterion": "Integrated likelihood"}
+_WORDS = {
+    "agreement": "Agreement of halves",
+    "strength": "Prediction strength",
+    "criterion": "Integrated likelihood, per row",
+}
 
 
 def figures_of(report: Report) -> list[dict[str, Any]]:
@@ -117,12 +121,11 @@ def _choices(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     for method in dict.fromkeys(one["method"] for one in facts["curve"]):
         own = [one for one in facts["curve"] if one["method"] == method]
         key = "criterion" if sum(one["criterion"] is not None for one in own) > 1 else "agreement"
-        points = [(one["n"], one[key]) for one in own if one[key] is not None]
+        unit = facts["n_rows"] if key == "criterion" else 1.0
+        points = [(one["n"], one[key] / unit) for one in own if one[key] is not None]
         if len(points) < 2:
             continue
-        body, across, up = frame(
-            axis([n for n, _ in points], "Groups"), axis([value for _, value in points], _WORDS[key])
-        )
+        body, across, up = frame(_whole([n for n, _ in points]), axis([value for _, value in points], _WORDS[key]))
         body.append(path(((across(n), up(value)) for n, value in points), "curve thin c0"))
         body += [dot(across(n), up(value), 4, f"{n} groups: {text.figure(value)}") for n, value in points]
         if method == facts["method"]:
@@ -134,6 +137,13 @@ def _choices(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
         made.append({"title": f"How many groups: {method}", "note": why + taken,
                      "picture": svg(WIDTH, HEIGHT, f"{_WORDS[key]} by number of groups, {method}", body)})  # fmt: skip
     return made
+
+
+def _whole(numbers: Sequence[int]) -> Axis:
+    """An axis of whole numbers."""
+    low, high = min(numbers), max(numbers)
+    step = max(1, -(-(high - low) // 8))
+    return Axis(low - 0.5, high + 0.5, "Groups", tuple(float(one) for one in range(low, high + 1, step)))
 
 
 def _places(facts: Mapping[str, Any]) -> dict[str, Any]:
