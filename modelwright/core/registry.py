@@ -53,7 +53,7 @@ def get(stage: str, name: str) -> Any:
     >>> get("models", "forrest")
     Traceback (most recent call last):
     modelwright_runtime.errors.UserError: models has no method 'forrest'.
-    Hint: did you mean `forest`? Known: bayes, boosting, constant, ... [registry.name]
+    Hint: did you mean `forest`? Known: bayes, boosting, ... [registry.name]
     """
     module, _, attribute = entry(stage, name).where.partition(":")
     return getattr(importlib.import_module(module), attribute)
