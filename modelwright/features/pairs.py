@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 OPERATORS = {"+": "Add", "-": "Sub", "*": "Mul", "/": "Div"}
 MOST_ROWS = 20_000
+LEAST_ROWS = 40
 MOST_OUTPUTS = 10
 N_BINS = 32
 LEAST_VALUES = 10
@@ -55,6 +56,8 @@ def learn(x: np.ndarray, *, spec: PairsSpec, target: np.ndarray, task: Task, rng
     """
     import numpy as np
 
+    if len(x) < LEAST_ROWS or not x.shape[1]:
+        return {"operators": [], "left": np.empty(0, dtype=np.int64), "right": np.empty(0, dtype=np.int64)}
     rows = np.sort(rng.permutation(len(x))[:MOST_ROWS])
     x, target = x[rows], np.asarray(target)[rows]
     outputs = _outputs(target, task)
