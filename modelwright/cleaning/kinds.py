@@ -94,7 +94,8 @@ def _rule(look: Look, spec: CleanSpec, hints: _Hints) -> Rule:
         rule = _text_rule(look, spec, hints, asked)
     else:
         rule = _typed_rule(look, spec, asked)
-    if look.name == spec.target and asked is None and rule.reading.kind in ("boolean", "text"):
+    is_target = look.name == spec.target or spec.roles.get(look.name) == "target"
+    if is_target and asked is None and rule.reading.kind in ("boolean", "text"):
         told = Decision("cleaning", look.name, "category", "the target's classes keep the words of the data")
         return _category(look, spec, [told])
     return rule

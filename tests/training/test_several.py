@@ -116,6 +116,6 @@ def test_a_recipe_names_them_and_a_package_answers_them(tmp_path: Path) -> None:
     record = mw.run(recipe, store=tmp_path / "store")
     assert "For sold:" in record.facts["headline"]
     told = load(record.facts["package"]).predict(frame.drop("price", "sold", "days").head(3))
-    assert told.names() == ["price_prediction", "sold_prediction", "sold_probability_false", "sold_probability_true"]
+    assert told.names() == ["price_prediction", "sold_prediction", "sold_probability_no", "sold_probability_yes"]
     with pytest.raises(UserError, match="a list of different ones"):
         mw.Recipe.from_plain({"data": "homes.csv", "target": ["price", "price"]})
