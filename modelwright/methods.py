@@ -20,7 +20,7 @@ class Entry:
 BUILT_IN: dict[str, dict[str, Entry]] = {
     "collection": {"collect": Entry("modelwright.collection.base:collect")},
     "cleaning": {
-        "clean": Entry("modelwright.cleaning.base:clean", 2),
+        "clean": Entry("modelwright.cleaning.base:clean", 3),
         "mend": Entry("modelwright.cleaning.mend:mend"),
     },
     "mending": {
@@ -265,9 +265,9 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "halving": Entry("modelwright.tuning.pruners.halving:PRUNER"),
         "hyperband": Entry("modelwright.tuning.pruners.hyperband:PRUNER"),
     },
-    "training": {"train": Entry("modelwright.training.base:train", 2)},
+    "training": {"train": Entry("modelwright.training.base:train", 3)},
     "evaluation": {
-        "evaluate": Entry("modelwright.evaluation.base:evaluate", 2),
+        "evaluate": Entry("modelwright.evaluation.base:evaluate", 3),
         "card": Entry("modelwright.evaluation.card:model_card", 2),
         "page": Entry("modelwright.evaluation.report:report_page", 2),
         "measures": Entry("modelwright.evaluation.catalogue:measures_of"),
