@@ -30,3 +30,17 @@ def test_recipes_of_loans(name: str, tmp_path: Path) -> None:
     granted = {sex: np.mean(frame.filter(sex=sex)["granted"].to_numpy() == "yes") for sex in ("male", "female")}
     assert granted["male"] - granted["female"] > 0.15
     assert maker.loans(2000).equals(frame)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("costs", ("costs", "conformal")), ("goal", ("goal",)), ("quantiles", ("objective", "conformal")),
+        ("sure", ("conformal",)), ("several", ("conformal",)),
+    ],
+)  # fmt: skip
+def test_recipes_of_objectives(name: str, asked: tuple[str, ...]) -> None:
+    recipe = Recipe.from_yaml(TABULAR / f"{name}.yaml")
+    assert all(getattr(recipe.train, setting) is not None for setting in asked)
+    assert [*recipe.clean.roles.values()].count("target") == (2 if name == "several" else 0)
+    assert f"`{name}.yaml`" in (TABULAR / "README.md").read_text(encoding="utf-8")
